@@ -1,0 +1,2 @@
+//! What a multipath node remembers.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The hands.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The `mpathpersist` command.
+fn main() {}

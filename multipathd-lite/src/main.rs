@@ -1,0 +1,2 @@
+//! The daemon: not there yet.
+fn main() {}

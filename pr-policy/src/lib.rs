@@ -1,0 +1,4 @@
+//! Judgement.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;

@@ -1,0 +1,4 @@
+//! SCSI persistent reservations on the wire.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
