@@ -1,0 +1,203 @@
+//! Booting the guest: one QEMU process, no KVM, no network, no root. The root disk is written to a
+//! temporary overlay, so every boot starts clean.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::error::{Context, Error, Result};
+use crate::lab::binaries::Binary;
+use crate::lab::image::Image;
+use crate::process;
+
+/// Who uses the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Console {
+    /// Nobody: what the job writes is streamed to standard output.
+    Stream,
+    /// A person at a terminal, which becomes the guest's serial port.
+    Terminal,
+}
+
+/// How a job in the guest ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The job's exit status.
+    pub status: u8,
+    /// From the start of QEMU to the start of the job.
+    pub boot_time: Duration,
+}
+
+/// One boot of the guest.
+#[derive(Debug)]
+pub struct Boot {
+    image: Image,
+    /// Shared with the guest, at `/mnt/lab`.
+    share: PathBuf,
+    console: Console,
+    limit: Duration,
+}
+
+impl Boot {
+    /// Prepares a boot that runs `job` (a command line) with these binaries in PATH; `runs` is the
+    /// folder in which each boot leaves its own.
+    ///
+    /// # Errors
+    /// If the shared folder cannot be filled.
+    pub fn prepare(
+        image: &Image,
+        runs: &Path,
+        binaries: &[Binary],
+        job: &[String],
+        console: Console,
+    ) -> Result<Self> {
+        let share = runs.join(std::process::id().to_string());
+        let _ = fs::remove_dir_all(&share);
+        let bin = share.join("bin");
+        fs::create_dir_all(&bin).context(|| format!("cannot make {}", bin.display()))?;
+        for Binary { name, file } in binaries {
+            fs::copy(file, bin.join(name)).context(|| format!("cannot copy {}", file.display()))?;
+        }
+        let words: Vec<String> = job.iter().map(|word| process::quoted(word)).collect();
+        let interactive = if console == Console::Terminal {
+            "yes"
+        } else {
+            "no"
+        };
+        let text = format!("job=({})\nconsole={interactive}\n", words.join(" "));
+        fs::write(share.join("job"), text).context(|| "cannot write the job".to_owned())?;
+        Ok(Self {
+            image: image.clone(),
+            share,
+            console,
+            limit: LIMIT,
+        })
+    }
+
+    /// Boots, waits for the end of the job and removes the shared folder.
+    ///
+    /// # Errors
+    /// If QEMU cannot be started, the guest dies or the time limit is reached; the error has the
+    /// end of the guest's console.
+    pub fn run(self) -> Result<Ended> {
+        let started = Instant::now();
+        let mut command = self.command();
+        let mut qemu = command
+            .spawn()
+            .context(|| format!("cannot run `{}`", process::shown(&command)))?;
+        let waited = self.wait(&mut qemu, started);
+        let _ = qemu.kill();
+        let _ = qemu.wait();
+        let boot_time = waited?;
+        let ended = self.read_status(boot_time);
+        if ended.is_ok() {
+            let _ = fs::remove_dir_all(&self.share);
+        }
+        ended
+    }
+
+    /// Waits for QEMU's end; returns how long the guest took to start the job.
+    fn wait(&self, qemu: &mut Child, started: Instant) -> Result<Duration> {
+        let mut boot_time = None;
+        loop {
+            if boot_time.is_none() && self.share.join("booted").exists() {
+                boot_time = Some(started.elapsed());
+            }
+            let ended = qemu
+                .try_wait()
+                .context(|| "cannot wait for QEMU".to_owned())?;
+            if ended.is_some() {
+                return Ok(boot_time.unwrap_or_default());
+            }
+            let elapsed = started.elapsed();
+            let interactive = self.console == Console::Terminal;
+            if boot_time.is_none() && elapsed > BOOT_LIMIT {
+                return Err(self.died(&format!("did not boot in {} s", BOOT_LIMIT.as_secs())));
+            }
+            if elapsed > self.limit && !interactive {
+                return Err(self.died(&format!("was not done after {} s", elapsed.as_secs())));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn read_status(&self, boot_time: Duration) -> Result<Ended> {
+        let text = fs::read_to_string(self.share.join("status")).unwrap_or_default();
+        match text.trim().parse() {
+            Ok(status) => Ok(Ended { status, boot_time }),
+            // A person may leave by ending QEMU.
+            Err(_) if self.console == Console::Terminal => Ok(Ended {
+                status: 0,
+                boot_time,
+            }),
+            Err(_) => Err(self.died("ended without a result")),
+        }
+    }
+
+    fn died(&self, how: &str) -> Error {
+        let console = fs::read_to_string(self.share.join("console")).unwrap_or_default();
+        let lines: Vec<&str> = console.lines().collect();
+        let tail = lines.iter().skip(lines.len().saturating_sub(40)).copied();
+        let tail = tail.collect::<Vec<_>>().join("\n    ");
+        let share = self.share.display();
+        Error::unexpected(format!(
+            "the guest {how}; its files are in {share}:\n    {tail}"
+        ))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = process::tool("qemu-system-x86_64");
+        command.args([
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max,la57=off",
+            "-smp",
+            "2",
+        ]);
+        command.args([
+            "-m",
+            "2048",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+        ]);
+        command.arg("-kernel").arg(self.image.kernel());
+        command.arg("-initrd").arg(self.image.initramfs());
+        command.args(["-append", KERNEL_COMMAND_LINE]);
+        let mut drive = process::option("file=", &self.image.root());
+        drive.push(",format=raw,if=virtio,snapshot=on,cache=unsafe");
+        command.arg("-drive").arg(drive);
+        let mut share = process::option("local,path=", &self.share);
+        share.push(",mount_tag=lab,security_model=none,multidevs=remap");
+        command.arg("-virtfs").arg(share);
+        command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
+        match self.console {
+            Console::Terminal => {
+                command.args(["-serial", "mon:stdio"]);
+            }
+            Console::Stream => {
+                let file = process::option("file:", &self.share.join("console"));
+                command.arg("-serial").arg(file);
+                command.args(["-chardev", "stdio,id=out,signal=on"]);
+                command.args(["-device", "virtserialport,chardev=out,name=lab.out"]);
+                command.stdin(Stdio::null());
+            }
+        }
+        command
+    }
+}
+
+const KERNEL_COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 mitigations=off no5lvl nokaslr \
+    audit=0 random.trust_cpu=on scsi_mod.scan=sync";
+
+/// Longer than any run of all scenarios; a hung guest must not hang CI.
+const LIMIT: Duration = Duration::from_secs(40 * 60);
+
+/// Booting takes ten seconds; on a machine that does much else, more.
+const BOOT_LIMIT: Duration = Duration::from_secs(180);
+
+/// How often the end of QEMU is looked for.
+const POLL: Duration = Duration::from_millis(50);
