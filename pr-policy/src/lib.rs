@@ -1,4 +1,44 @@
-//! Judgement.
+//! Judgement: what to send to which path of a multipath map, so that the map answers persistent
+//! reservation commands as one disk with one I_T nexus would.
+//!
+//! SCSI keeps registrations and the reservation per I_T nexus, and a map is many of them, some
+//! of which may be down. A [`Transaction`] takes a [`Request`] and a [`Snapshot`] of the map and
+//! turns them into [`Action`]s; the caller carries those out and feeds back [`Event`]s until
+//! there is an [`Outcome`]. There is no I/O here, no clock and no thread: what runs on a kernel
+//! runs unchanged in a simulation.
 #![no_std]
 #![forbid(unsafe_code)]
+
 extern crate alloc;
+
+mod ask;
+mod attempt;
+mod broadcast;
+mod courier;
+mod holder;
+mod inspect;
+mod job;
+mod keys;
+mod limits;
+mod outcome;
+mod read;
+mod reading;
+mod register;
+mod release;
+mod request;
+mod snapshot;
+mod state;
+mod survey;
+mod transaction;
+mod wire;
+
+pub use keys::{ConfiguredKey, KeyPlan, KeyRefusal, authorise};
+pub use limits::Limits;
+pub use outcome::{Effects, Holding, Outcome, Registration};
+pub use request::{
+    Clear, Preempt, Read, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,
+    VictimCommands,
+};
+pub use snapshot::{Path, PathId, PathState, Snapshot};
+pub use transaction::{FanOut, Options, Transaction};
+pub use wire::{Action, Answer, Command, Event, Parameters, Ticket};

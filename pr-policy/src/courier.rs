@@ -1,0 +1,367 @@
+//! Carries commands to paths and brings back one settled verdict for each.
+//!
+//! Retries that the standard or experience asks for happen here, so that the states of a
+//! transaction see an answer only when nothing but a decision is left:
+//!
+//! ```text
+//!   send ──► sent ── GOOD, conflict, refusal, failure ──────────────► settled
+//!             │ ▲ ── unit attention (≤ 5) ──► sent again at once
+//!             │ └─── busy, ALUA transition ──► resting ──► sent again
+//!             └───── time is up ─────────────────────────────────────► settled: unreachable
+//! ```
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use scsi_pr::{AnswerClass, Refusal, Sense, Status, UnitAttention};
+
+use crate::limits::{FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE};
+use crate::snapshot::{PathId, PathState};
+use crate::wire::{Action, Answer, Command, Event, Ticket};
+
+/// Commands on their way.
+#[derive(Debug, Clone)]
+pub(crate) struct Courier {
+    limits: Limits,
+    now: Duration,
+    actions: VecDeque<Action>,
+    tasks: Vec<Task>,
+    next_ticket: u32,
+    alarm: Option<Duration>,
+    news: Vec<UnitAttention>,
+    /// Set by the first BUSY: some arrays cannot take two registrations at once.
+    one_at_a_time: bool,
+}
+
+/// A path's last word on one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) path: PathId,
+    pub(crate) verdict: Verdict,
+}
+
+/// What came of a command or a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// GOOD, with the data sent.
+    Done(Vec<u8>),
+    /// RESERVATION CONFLICT.
+    Conflict,
+    /// Another path may do.
+    Unreachable(Silence),
+    /// Every path would answer the same.
+    Refused(Refusal, Reply),
+    /// An answer that allows no conclusion.
+    Failed(Reply),
+    /// The state found by a probe.
+    Probed(PathState),
+}
+
+/// Why a path is unreachable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// The command was not executed; the answer that said so, if there was one.
+    NotExecuted(Option<Reply>),
+    /// The command may have been executed.
+    Unknown,
+}
+
+/// Status and sense of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: Status,
+    pub(crate) sense: Option<Sense>,
+}
+
+#[derive(Debug, Clone)]
+struct Task {
+    ticket: Ticket,
+    path: PathId,
+    errand: Errand,
+    phase: Phase,
+    give_up: Duration,
+    attentions: u32,
+    back_off: Duration,
+}
+
+#[derive(Debug, Clone)]
+enum Errand {
+    Command(Command),
+    Probe,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Sent,
+    /// The deadline had passed when it should have been sent.
+    TooLate,
+    Resting {
+        until: Duration,
+        last: Reply,
+    },
+}
+
+impl Courier {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            now: Duration::ZERO,
+            actions: VecDeque::new(),
+            tasks: Vec::new(),
+            next_ticket: 0,
+            alarm: None,
+            news: Vec::new(),
+            one_at_a_time: false,
+        }
+    }
+
+    /// Sends a command; its verdict comes from one of the `handle_` methods.
+    pub(crate) fn send(&mut self, path: PathId, command: Command) {
+        let patience = match command {
+            Command::In(_) => self.limits.deadline,
+            Command::Out { .. } => self.limits.path_patience,
+        };
+        self.begin(path, Errand::Command(command), patience);
+    }
+
+    /// Looks at a path; its verdict is [`Verdict::Probed`].
+    pub(crate) fn probe(&mut self, path: PathId) {
+        self.begin(path, Errand::Probe, PROBE_PATIENCE);
+    }
+
+    /// Asks for an alarm after `delay`; only the last one asked for counts.
+    pub(crate) fn set_alarm(&mut self, delay: Duration) {
+        self.alarm = Some(self.now.saturating_add(delay));
+    }
+
+    pub(crate) fn clear_alarm(&mut self) {
+        self.alarm = None;
+    }
+
+    /// Whether the alarm has gone off; it does so once.
+    pub(crate) fn take_alarm(&mut self) -> bool {
+        self.alarm.take_if(|at| *at <= self.now).is_some()
+    }
+
+    /// Forgets everything under way: late answers are ignored.
+    pub(crate) fn drop_all(&mut self) {
+        self.tasks.clear();
+        self.actions.clear();
+        self.alarm = None;
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) fn is_over_deadline(&self) -> bool {
+        self.now >= self.limits.deadline
+    }
+
+    pub(crate) fn take_news(&mut self) -> Vec<UnitAttention> {
+        core::mem::take(&mut self.news)
+    }
+
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Self::handle_time`] has something to do next.
+    pub(crate) fn poll_timeout(&self) -> Duration {
+        let tasks = self.tasks.iter().map(Task::wakes_at);
+        tasks
+            .chain(self.alarm)
+            .min()
+            .unwrap_or(self.limits.deadline)
+            .min(self.limits.deadline)
+    }
+
+    pub(crate) fn handle_time(&mut self, now: Duration) -> Vec<Settled> {
+        self.now = self.now.max(now);
+        let (due, waiting) = core::mem::take(&mut self.tasks)
+            .into_iter()
+            .partition(|task| task.wakes_at() <= self.now);
+        self.tasks = waiting;
+        let due: Vec<Task> = due;
+        due.into_iter().filter_map(|task| self.wake(task)).collect()
+    }
+
+    pub(crate) fn handle_event(&mut self, event: Event) -> Option<Settled> {
+        match event {
+            Event::Answered { ticket, answer } => {
+                let task = self.take(ticket)?;
+                self.judge(task, answer)
+            }
+            Event::Probed { ticket, state } => {
+                let path = self.take(ticket)?.path;
+                Some(Settled {
+                    path,
+                    verdict: Verdict::Probed(state),
+                })
+            }
+        }
+    }
+
+    fn begin(&mut self, path: PathId, errand: Errand, patience: Duration) {
+        let give_up = self.now.saturating_add(patience).min(self.limits.deadline);
+        self.dispatch(Task {
+            ticket: Ticket(0),
+            path,
+            errand,
+            phase: Phase::Sent,
+            give_up,
+            attentions: 0,
+            back_off: FIRST_BACK_OFF,
+        });
+    }
+
+    fn dispatch(&mut self, mut task: Task) {
+        if self.is_over_deadline() {
+            task.phase = Phase::TooLate;
+            self.tasks.push(task);
+            return;
+        }
+        task.ticket = Ticket(self.next_ticket);
+        task.phase = Phase::Sent;
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        let Task {
+            ticket,
+            path,
+            give_up,
+            ..
+        } = task;
+        self.actions.push_back(match &task.errand {
+            Errand::Probe => Action::Probe {
+                ticket,
+                path,
+                give_up,
+            },
+            Errand::Command(command) => Action::Send {
+                ticket,
+                path,
+                command: command.clone(),
+                give_up,
+            },
+        });
+        self.tasks.push(task);
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Task> {
+        let at = self.tasks.iter().position(|task| task.ticket == ticket)?;
+        Some(self.tasks.swap_remove(at))
+    }
+
+    fn wake(&mut self, task: Task) -> Option<Settled> {
+        let verdict = match (&task.phase, &task.errand) {
+            (Phase::Sent | Phase::TooLate, Errand::Probe) => Verdict::Probed(PathState::Dead),
+            (Phase::TooLate, Errand::Command(_)) => {
+                Verdict::Unreachable(Silence::NotExecuted(None))
+            }
+            (Phase::Sent, Errand::Command(_)) => Verdict::Unreachable(Silence::Unknown),
+            (Phase::Resting { last, .. }, _) if task.give_up <= self.now => {
+                Verdict::Unreachable(Silence::NotExecuted(Some(last.clone())))
+            }
+            (Phase::Resting { .. }, _) => {
+                self.wake_rested(task);
+                return None;
+            }
+        };
+        Some(Settled {
+            path: task.path,
+            verdict,
+        })
+    }
+
+    fn wake_rested(&mut self, mut task: Task) {
+        if self.one_at_a_time && self.tasks.iter().any(Task::is_command_under_way) {
+            let until = self.now.saturating_add(FIRST_BACK_OFF).min(task.give_up);
+            if let Phase::Resting { until: rest, .. } = &mut task.phase {
+                *rest = until;
+            }
+            self.tasks.push(task);
+        } else {
+            self.dispatch(task);
+        }
+    }
+
+    fn judge(&mut self, task: Task, answer: Answer) -> Option<Settled> {
+        let path = task.path;
+        let settle = |verdict| Some(Settled { path, verdict });
+        let (status, sense, data) = match answer {
+            Answer::Status {
+                status,
+                sense,
+                data,
+            } => (status, sense, data),
+            Answer::NotSent => {
+                return settle(Verdict::Unreachable(Silence::NotExecuted(None)));
+            }
+            Answer::Lost => return settle(Verdict::Unreachable(Silence::Unknown)),
+        };
+        let class = task.errand.classify(status, sense.as_ref());
+        let reply = Reply { status, sense };
+        match class {
+            AnswerClass::Done => settle(Verdict::Done(data)),
+            AnswerClass::Conflict => settle(Verdict::Conflict),
+            AnswerClass::UnitAttention(news) => {
+                self.news.push(news);
+                self.repeat_at_once(task, reply)
+            }
+            AnswerClass::Busy => self.rest(task, reply),
+            AnswerClass::Unreachable => {
+                settle(Verdict::Unreachable(Silence::NotExecuted(Some(reply))))
+            }
+            AnswerClass::Refused(refusal) => settle(Verdict::Refused(refusal, reply)),
+            AnswerClass::Failed => settle(Verdict::Failed(reply)),
+        }
+    }
+
+    fn repeat_at_once(&mut self, mut task: Task, reply: Reply) -> Option<Settled> {
+        task.attentions += 1;
+        if task.attentions > MAX_UNIT_ATTENTIONS {
+            return Some(Settled {
+                path: task.path,
+                verdict: Verdict::Failed(reply),
+            });
+        }
+        self.dispatch(task);
+        None
+    }
+
+    fn rest(&mut self, mut task: Task, last: Reply) -> Option<Settled> {
+        self.one_at_a_time |= last.status != Status::CHECK_CONDITION;
+        let until = self.now.saturating_add(task.back_off).min(task.give_up);
+        task.back_off = (task.back_off * 2).min(MAX_BACK_OFF);
+        task.phase = Phase::Resting { until, last };
+        self.tasks.push(task);
+        None
+    }
+}
+
+impl Task {
+    fn wakes_at(&self) -> Duration {
+        match self.phase {
+            Phase::Sent | Phase::TooLate => self.give_up,
+            Phase::Resting { until, .. } => until,
+        }
+    }
+
+    fn is_command_under_way(&self) -> bool {
+        matches!(
+            (&self.phase, &self.errand),
+            (Phase::Sent, Errand::Command(_))
+        )
+    }
+}
+
+impl Errand {
+    fn classify(&self, status: Status, sense: Option<&Sense>) -> AnswerClass {
+        match self {
+            Self::Command(Command::Out { action, .. }) => {
+                scsi_pr::classify_for(*action, status, sense)
+            }
+            Self::Command(Command::In(_)) | Self::Probe => scsi_pr::classify(status, sense),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A look at the reservation before something is done that depends on who holds it.
+
+use scsi_pr::Reservation;
+
+use crate::ask::Asking;
+use crate::courier::{Courier, Settled};
+use crate::holder::{HolderReading, is_held_by};
+use crate::job::Job;
+use crate::outcome::Outcome;
+use crate::reading::Progress;
+use crate::register::Piloting;
+use crate::release::Releasing;
+use crate::request::{Preempt, Register, Request};
+use crate::state::State;
+
+/// Waits to hear who holds the reservation.
+#[derive(Debug, Clone)]
+pub(crate) struct Inspecting {
+    reading: HolderReading,
+}
+
+impl Inspecting {
+    pub(crate) fn start(job: &mut Job, courier: &mut Courier) -> State {
+        let progress = HolderReading::start(job, courier);
+        Self::after(progress, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.reading.handle(settled, courier);
+        Self::after(progress, job, courier)
+    }
+
+    pub(crate) fn handle_alarm(self, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.reading.handle_alarm(courier);
+        Self::after(progress, job, courier)
+    }
+
+    fn after(
+        progress: Progress<HolderReading, Result<Option<Reservation>, Outcome>>,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        match progress {
+            Progress::Waiting(reading) => State::Inspecting(Self { reading }),
+            Progress::Ended(Err(outcome)) => State::Finished(outcome),
+            Progress::Ended(Ok(found)) => decide(found, job, courier),
+        }
+    }
+}
+
+fn decide(found: Option<Reservation>, job: &mut Job, courier: &mut Courier) -> State {
+    match job.request.clone() {
+        Request::Register(register) => unregister(register, found, job, courier),
+        Request::Preempt(preempt) => {
+            Asking::start_self_preempt(preempt.hits(found.as_ref()), job, courier)
+        }
+        _ => Asking::start(job, courier),
+    }
+}
+
+/// Unregistering under a reservation of our own would shut out the paths one by one while the
+/// map still carries I/O: the reservation goes first. An all-registrants reservation ends with
+/// the last registration anyway, and may be shared with other nodes.
+fn unregister(
+    register: Register,
+    found: Option<Reservation>,
+    job: &mut Job,
+    courier: &mut Courier,
+) -> State {
+    let ours = found.filter(|reservation| {
+        !reservation.reservation_type.is_all_registrants() && job.own_key() == Some(reservation.key)
+    });
+    match ours {
+        Some(Reservation {
+            key,
+            reservation_type,
+            ..
+        }) => Releasing::start_before_unregistering(register, key, reservation_type, job, courier),
+        None => Piloting::start(register, job, courier),
+    }
+}
+
+/// What a preemption that names our own key, or no key, does to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SelfPreempt {
+    /// The sender keeps its registration and the reservation; our other paths lose theirs.
+    Keeping,
+    /// All our registrations go.
+    Removing,
+}
+
+impl Preempt {
+    /// Whether this may take registrations from the sender's own node.
+    pub(crate) fn may_hit_sender(&self) -> bool {
+        self.victim == self.key || self.victim.is_none()
+    }
+
+    fn hits(&self, found: Option<&Reservation>) -> SelfPreempt {
+        let takes_reservation = found.is_some_and(|reservation| {
+            let is_shared = reservation.reservation_type.is_all_registrants();
+            is_shared == self.victim.is_none() && is_held_by(reservation, self.victim)
+        });
+        if takes_reservation || self.victim.is_none() {
+            SelfPreempt::Keeping
+        } else {
+            SelfPreempt::Removing
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The bounds of a transaction, each with its reason.
+
+use core::time::Duration;
+
+/// Time limits of one transaction, measured from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The whole transaction ends by then.
+    pub deadline: Duration,
+    /// How long one path may take for one command before it counts as unreachable.
+    pub path_patience: Duration,
+    /// How long a read waits for a path before it asks the next one as well.
+    pub read_patience: Duration,
+}
+
+impl Limits {
+    /// For PERSISTENT RESERVE OUT. fence agents kill after 20 s: everything ends before.
+    pub const OUT: Self = Self {
+        deadline: Duration::from_secs(18),
+        path_patience: Duration::from_secs(5),
+        read_patience: Duration::from_secs(1),
+    };
+
+    /// For PERSISTENT RESERVE IN. Watchdogs give a read 5 s: a path that hangs costs 1 s, and
+    /// a slow array still gets its time where nobody is in a hurry.
+    pub const IN: Self = Self {
+        deadline: Duration::from_secs(30),
+        path_patience: Duration::from_secs(30),
+        read_patience: Duration::from_secs(1),
+    };
+
+    /// The same limits inside a deadline given by the caller.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self {
+            deadline,
+            path_patience: self.path_patience.min(deadline / 2),
+            read_patience: self.read_patience.min(deadline / 4),
+        }
+    }
+}
+
+/// Unit attentions answered in a row before a path is given up: a device queues a handful at
+/// most, one for each thing that happened to it.
+pub(crate) const MAX_UNIT_ATTENTIONS: u32 = 5;
+
+/// First pause before a busy path is asked again.
+pub(crate) const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Longest pause before a busy path is asked again.
+pub(crate) const MAX_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// How long a path may take to show that it is alive. Healthy paths answer TEST UNIT READY in
+/// milliseconds.
+pub(crate) const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Times a path that is alive, but did not answer, is given the same command again.
+pub(crate) const MAX_REPEATS: u32 = 1;
+
+/// Allocation length of a first read, as multipath-tools sends it: enough for a thousand keys.
+pub(crate) const FIRST_ALLOCATION: u16 = 8192;
+
+/// Times a response that did not fit is read again with more room: it may grow meanwhile.
+pub(crate) const MAX_GROWTHS: u32 = 4;

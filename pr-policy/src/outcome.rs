@@ -1,0 +1,91 @@
+//! How a request ended, and what changed on the way.
+
+use alloc::vec::Vec;
+
+use scsi_pr::{ReservationKey, ReservationType, Sense, Status, UnitAttention};
+
+use crate::snapshot::PathId;
+
+/// The end of a [`Transaction`](crate::Transaction).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A read succeeded: the response as the device sent it.
+    Read(Vec<u8>),
+    /// A PERSISTENT RESERVE OUT succeeded, on every path that it has to cover.
+    Done,
+    /// RESERVATION CONFLICT, as one disk would have answered.
+    Conflict,
+    /// The device answered with a status that is neither success nor conflict.
+    Answered {
+        /// The path that answered.
+        path: PathId,
+        /// The SCSI status.
+        status: Status,
+        /// The sense data, if the status came with any.
+        sense: Option<Sense>,
+    },
+    /// No path is usable: nothing was sent.
+    NoUsablePath,
+    /// Every usable path was tried and none answered; nothing is known to have changed.
+    Unreachable {
+        /// The path tried last.
+        path: PathId,
+    },
+    /// A command was sent through this path and its answer never came: it may or may not have
+    /// been executed, and no other path could tell.
+    Unknown {
+        /// The path whose answer is missing.
+        path: PathId,
+    },
+    /// Done on some paths, while this one carries I/O and could not be brought in step.
+    Incomplete {
+        /// The path left behind.
+        path: PathId,
+    },
+    /// The reservation is still held under our key by a nexus that no usable path is.
+    HolderUnreachable {
+        /// The key that holds.
+        key: ReservationKey,
+        /// The type held.
+        reservation_type: ReservationType,
+    },
+    /// A path answered a read with bytes that are no such response.
+    Malformed {
+        /// The path that answered.
+        path: PathId,
+    },
+}
+
+/// What a request changed, for the map's record and for the daemon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// The registration of this node, if the request changed it.
+    pub registration: Option<Registration>,
+    /// The reservation of this node, if the request changed or established it.
+    pub holding: Option<Holding>,
+    /// Unit attentions that told of other nodes' acts.
+    pub news: Vec<UnitAttention>,
+}
+
+/// This node's registration after a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registration {
+    /// These paths are registered with this key.
+    Registered {
+        /// The key.
+        key: ReservationKey,
+        /// The paths known to carry it.
+        paths: Vec<PathId>,
+    },
+    /// No path of this node is registered.
+    Unregistered,
+}
+
+/// This node's part in the reservation after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// This node holds a reservation of this type.
+    Held(ReservationType),
+    /// This node holds none.
+    NotHeld,
+}

@@ -1,0 +1,49 @@
+//! What is known of a map when a request starts: its paths and what this node remembers.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use scsi_pr::{ReservationKey, TransportId};
+
+/// Names one path of a map for the length of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PathId(pub u32);
+
+impl fmt::Display for PathId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "path {}", self.0)
+    }
+}
+
+/// What a path is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathState {
+    /// In the map, and up or standby: it carries I/O or may at any moment.
+    Usable,
+    /// In the map and failed there, although the device looks alive: it is asked before use.
+    Doubtful,
+    /// Down, blocked, or gone.
+    Dead,
+}
+
+/// One path of the map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// Its name in this transaction.
+    pub id: PathId,
+    /// What it is good for.
+    pub state: PathState,
+    /// The initiator port it starts from, where this host can tell.
+    pub initiator_port: Option<TransportId>,
+}
+
+/// The map as it stood when its lock had been taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// The map's paths, in the map's order.
+    pub paths: Vec<Path>,
+    /// The key this node remembers to have registered, if any.
+    pub remembered_key: Option<ReservationKey>,
+    /// Whether that key was registered with APTPL.
+    pub remembered_aptpl: bool,
+}

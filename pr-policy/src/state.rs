@@ -1,0 +1,128 @@
+//! The states of a transaction and who hands over to whom.
+//!
+//! ```text
+//!   read:        Answering ─► end
+//!   out:         Surveying ─► (by request)
+//!   register:    Piloting ─► FanningOut ─► end
+//!   unregister:  Inspecting ─► [Releasing] ─► Piloting ─► FanningOut ─► end
+//!   release:     Releasing ─► Confirming ─► end
+//!   preempt:     [Inspecting] ─► Asking ─► [Verifying] ─► Learning ─► [Restoring] ─► end
+//!   other:       Asking ─► [Verifying] ─► end
+//! ```
+
+use crate::ask::{Asking, Learning, Restoring, Verifying};
+use crate::courier::{Courier, Settled};
+use crate::inspect::Inspecting;
+use crate::job::Job;
+use crate::outcome::Outcome;
+use crate::read::Answering;
+use crate::register::{FanningOut, Piloting};
+use crate::release::{Confirming, Releasing};
+use crate::request::Request;
+use crate::survey::Surveying;
+
+/// Where a transaction stands: what it waits for, or how it ended.
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    /// Waits for the response of a read that was asked for.
+    Answering(Answering),
+    /// Waits to hear which doubtful paths are alive.
+    Surveying(Surveying),
+    /// Waits to hear who holds the reservation, before anything is changed.
+    Inspecting(Inspecting),
+    /// Waits for the first path to accept a registration.
+    Piloting(Piloting),
+    /// Waits for the other paths to follow.
+    FanningOut(FanningOut),
+    /// Waits for every path to answer RELEASE.
+    Releasing(Releasing),
+    /// Waits to hear whether the reservation is gone.
+    Confirming(Confirming),
+    /// Waits for one path to accept the command.
+    Asking(Asking),
+    /// Waits to hear whether a command without an answer was executed.
+    Verifying(Verifying),
+    /// Waits to hear who holds the reservation after a preemption.
+    Learning(Learning),
+    /// Waits for the paths that a preemption of our own key changed to be put right.
+    Restoring(Restoring),
+    /// Has ended.
+    Finished(Outcome),
+}
+
+impl State {
+    pub(crate) fn start(job: &mut Job, courier: &mut Courier) -> Self {
+        match &job.request {
+            Request::Read(read) => Answering::start(read.clone(), job, courier),
+            _ => Surveying::start(job, courier),
+        }
+    }
+
+    /// The first state of a request that changes something, once the paths are known.
+    pub(crate) fn start_out(job: &mut Job, courier: &mut Courier) -> Self {
+        if job.usable().is_empty() {
+            return Self::Finished(Outcome::NoUsablePath);
+        }
+        match job.request.clone() {
+            Request::Read(read) => Answering::start(read, job, courier),
+            Request::Register(register) if register.is_unregister() => {
+                Inspecting::start(job, courier)
+            }
+            Request::Register(register) => Piloting::start(register, job, courier),
+            Request::Release(release) => Releasing::start(release, job, courier),
+            Request::Preempt(preempt) if preempt.may_hit_sender() => {
+                Inspecting::start(job, courier)
+            }
+            Request::Reserve(_)
+            | Request::Clear(_)
+            | Request::Preempt(_)
+            | Request::RegisterAndMove(_) => Asking::start(job, courier),
+        }
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> Self {
+        match self {
+            Self::Answering(state) => state.handle(settled, courier),
+            Self::Surveying(state) => state.handle(settled, job, courier),
+            Self::Inspecting(state) => state.handle(settled, job, courier),
+            Self::Piloting(state) => state.handle(settled, job, courier),
+            Self::FanningOut(state) => state.handle(settled, job, courier),
+            Self::Releasing(state) => state.handle(settled, job, courier),
+            Self::Confirming(state) => state.handle(settled, job, courier),
+            Self::Asking(state) => state.handle(settled, job, courier),
+            Self::Verifying(state) => state.handle(settled, job, courier),
+            Self::Learning(state) => state.handle(settled, job, courier),
+            Self::Restoring(state) => state.handle(settled, job, courier),
+            Self::Finished(_) => self,
+        }
+    }
+
+    /// The alarm that only reading states set has gone off.
+    pub(crate) fn handle_alarm(self, job: &mut Job, courier: &mut Courier) -> Self {
+        match self {
+            Self::Answering(state) => state.handle_alarm(courier),
+            Self::Inspecting(state) => state.handle_alarm(job, courier),
+            Self::Confirming(state) => state.handle_alarm(job, courier),
+            Self::Verifying(state) => state.handle_alarm(job, courier),
+            Self::Learning(state) => state.handle_alarm(job, courier),
+            other => other,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Answering(_) => "Answering",
+            Self::Surveying(_) => "Surveying",
+            Self::Inspecting(_) => "Inspecting",
+            Self::Piloting(_) => "Piloting",
+            Self::FanningOut(_) => "FanningOut",
+            Self::Releasing(_) => "Releasing",
+            Self::Confirming(_) => "Confirming",
+            Self::Asking(_) => "Asking",
+            Self::Verifying(_) => "Verifying",
+            Self::Learning(_) => "Learning",
+            Self::Restoring(_) => "Restoring",
+            Self::Finished(_) => "Finished",
+        }
+    }
+}
