@@ -1,0 +1,226 @@
+//! `multipath.conf` and its drop-ins, as far as persistent reservations need them, with the
+//! origin of every value.
+//!
+//! Reading never fails as a whole: whatever is wrong becomes a [`Problem`] with file and
+//! line, and the rest counts. A value comes from the first of these that has it: the
+//! `multipath` section of the WWID, `overrides`, the `device` sections that match vendor and
+//! product (the last one first), `defaults`, what is built in. Within a section, and between
+//! sections of the same kind, the last line counts; drop-ins come after the main file, in
+//! the order of their names.
+//!
+//! | keyword | sections |
+//! |---|---|
+//! | `reservation_key` | defaults, overrides, multipath |
+//! | `all_tg_pt` | defaults, device, overrides |
+//! | `user_friendly_names` | defaults, device, overrides, multipath |
+//! | `alias` | multipath |
+//! | `uxsock_timeout` | defaults |
+
+mod file;
+mod keywords;
+mod origin;
+mod problem;
+mod value;
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+pub use origin::{Origin, Section, Setting};
+pub use problem::{Problem, Severity};
+pub use value::KeySetting;
+
+use file::Reader;
+use value::{Attributes, DeviceEntry, MultipathEntry, Sourced};
+
+/// Where the configuration is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFiles {
+    /// The main file.
+    pub main: PathBuf,
+    /// The directory of drop-ins; its files that end in `.conf` are read, sorted by name.
+    pub dir: PathBuf,
+}
+
+impl Default for ConfigFiles {
+    fn default() -> Self {
+        Self {
+            main: PathBuf::from("/etc/multipath.conf"),
+            dir: PathBuf::from("/etc/multipath/conf.d"),
+        }
+    }
+}
+
+/// A configuration and what was wrong with its text.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What counts.
+    pub config: Config,
+    /// In the order of files and lines.
+    pub problems: Vec<Problem>,
+}
+
+/// What identifies a map to the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapIdentity {
+    /// The map's WWID.
+    pub wwid: String,
+    /// The SCSI vendor of its paths, without trailing blanks; empty if it has none.
+    pub vendor: String,
+    /// The SCSI product of its paths, without trailing blanks; empty if it has none.
+    pub product: String,
+}
+
+/// The values of all files together.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    defaults: Attributes,
+    overrides: Attributes,
+    devices: Vec<DeviceEntry>,
+    multipaths: Vec<MultipathEntry>,
+}
+
+impl Config {
+    /// Reads the main file and the drop-ins. What is missing is fine; what cannot be read is
+    /// a problem of severity [`Severity::Error`].
+    #[must_use]
+    pub fn load(files: &ConfigFiles) -> Loaded {
+        let mut reader = Reader::default();
+        match read(&files.main) {
+            Ok(Some(text)) => reader.read(&files.main, &text),
+            Ok(None) => {}
+            Err(error) => reader.refuse(&files.main, &error),
+        }
+        match drop_ins(&files.dir) {
+            Ok(paths) => paths.iter().for_each(|path| match read(path) {
+                Ok(text) => reader.read(path, &text.unwrap_or_default()),
+                Err(error) => reader.refuse(path, &error),
+            }),
+            Err(error) => reader.refuse(&files.dir, &error),
+        }
+        reader.finish()
+    }
+
+    /// The reservation key of a map. Nothing configured means [`KeySetting::File`].
+    #[must_use]
+    pub fn reservation_key(&self, map: &MapIdentity) -> Setting<KeySetting> {
+        self.first(
+            map,
+            |attributes| attributes.reservation_key.as_ref(),
+            KeySetting::File,
+        )
+    }
+
+    /// Whether registrations are made with ALL_TG_PT; built in: no.
+    #[must_use]
+    pub fn all_tg_pt(&self, map: &MapIdentity) -> Setting<bool> {
+        self.first(map, |attributes| attributes.all_tg_pt.as_ref(), false)
+    }
+
+    /// Whether a map without alias is named `mpatha` rather than by its WWID; built in: no.
+    #[must_use]
+    pub fn user_friendly_names(&self, map: &MapIdentity) -> Setting<bool> {
+        self.first(
+            map,
+            |attributes| attributes.user_friendly_names.as_ref(),
+            false,
+        )
+    }
+
+    /// The configured alias of a map.
+    #[must_use]
+    pub fn alias(&self, map: &MapIdentity) -> Setting<Option<String>> {
+        self.first(map, |attributes| attributes.alias.as_ref(), None)
+    }
+
+    /// How long a client waits for the daemon's answer, in milliseconds; never below
+    /// [`MIN_UXSOCK_TIMEOUT_MS`].
+    #[must_use]
+    pub fn uxsock_timeout_ms(&self) -> Setting<u32> {
+        match &self.defaults.uxsock_timeout_ms {
+            Some(sourced) => sourced.setting(Section::Defaults),
+            None => Setting {
+                value: MIN_UXSOCK_TIMEOUT_MS,
+                origin: Origin::Default,
+            },
+        }
+    }
+
+    /// The one place that knows the precedence.
+    fn first<T: Clone>(
+        &self,
+        map: &MapIdentity,
+        pick: impl Fn(&Attributes) -> Option<&Sourced<T>>,
+        built_in: T,
+    ) -> Setting<T> {
+        let multipath = || {
+            let mut entries = self
+                .multipaths
+                .iter()
+                .rev()
+                .filter(|entry| entry.wwid == map.wwid);
+            let found = entries.find_map(|entry| pick(&entry.attributes))?;
+            Some(found.setting(Section::Multipath {
+                wwid: map.wwid.clone(),
+            }))
+        };
+        let overrides = || Some(pick(&self.overrides)?.setting(Section::Overrides));
+        let device = || {
+            let mut entries = self
+                .devices
+                .iter()
+                .rev()
+                .filter(|entry| entry.is_match(map));
+            entries.find_map(|entry| Some(pick(&entry.attributes)?.setting(entry.section())))
+        };
+        let defaults = || Some(pick(&self.defaults)?.setting(Section::Defaults));
+        multipath()
+            .or_else(overrides)
+            .or_else(device)
+            .or_else(defaults)
+            .unwrap_or(Setting {
+                value: built_in,
+                origin: Origin::Default,
+            })
+    }
+}
+
+/// multipath-tools' default for `uxsock_timeout`, and the least it accepts.
+pub const MIN_UXSOCK_TIMEOUT_MS: u32 = 4_000;
+
+/// A thousand maps with every keyword take about 1 MiB.
+const MAX_FILE_LEN: u64 = 16 * 1024 * 1024;
+
+/// `None`: there is no such file.
+fn read(path: &Path) -> io::Result<Option<String>> {
+    let file = match fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_LEN {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The `.conf` files of `dir`, sorted; none if there is no such directory.
+fn drop_ins(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "conf")
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}

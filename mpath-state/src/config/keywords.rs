@@ -1,0 +1,328 @@
+//! Which keyword belongs to which section, and which one was meant by a misspelt one.
+//! Taken from the manual page multipath.conf(5) of multipath-tools 0.9 to 0.14.
+
+/// A place in the configuration that has its own set of keywords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    Top,
+    Defaults,
+    Blacklist,
+    BlacklistDevice,
+    Devices,
+    Device,
+    Overrides,
+    Protocol,
+    Multipaths,
+    Multipath,
+}
+
+/// What a word at the beginning of a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It begins a section.
+    Section(Scope),
+    /// Its value is taken.
+    Meant,
+    /// multipath-tools takes its value; it means nothing here.
+    Known,
+    /// Nobody knows it here.
+    Unknown,
+}
+
+impl Scope {
+    pub(super) fn meaning(self, word: &str) -> Meaning {
+        if let Some((_, scope)) = self.sections().iter().find(|(name, _)| *name == word) {
+            Meaning::Section(*scope)
+        } else if self.meant().contains(&word) {
+            Meaning::Meant
+        } else if self.known().any(|known| known == word) {
+            Meaning::Known
+        } else {
+            Meaning::Unknown
+        }
+    }
+
+    /// As the section is called in messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Top => "the file, outside of all sections",
+            Self::Defaults => "defaults",
+            Self::Blacklist => "blacklist",
+            Self::BlacklistDevice => "blacklist device",
+            Self::Devices => "devices",
+            Self::Device => "device",
+            Self::Overrides => "overrides",
+            Self::Protocol => "protocol",
+            Self::Multipaths => "multipaths",
+            Self::Multipath => "multipath",
+        }
+    }
+
+    /// What was probably meant by an unknown word: the nearest word of this scope, or where
+    /// else the word is known.
+    pub(super) fn suggestion(self, word: &str) -> String {
+        let elsewhere: Vec<&str> = Self::ALL
+            .into_iter()
+            .filter(|scope| scope.meaning(word) != Meaning::Unknown)
+            .map(Self::name)
+            .collect();
+        if !elsewhere.is_empty() {
+            return format!("; it belongs to {}", elsewhere.join(", "));
+        }
+        let nearest = self.words().min_by_key(|known| distance(known, word));
+        match nearest.filter(|known| distance(known, word) <= MAX_DISTANCE) {
+            Some(known) => format!("; did you mean '{known}'?"),
+            None => String::new(),
+        }
+    }
+
+    fn words(self) -> impl Iterator<Item = &'static str> {
+        let sections = self.sections().iter().map(|(name, _)| *name);
+        sections
+            .chain(self.meant().iter().copied())
+            .chain(self.known())
+    }
+
+    const fn sections(self) -> &'static [(&'static str, Self)] {
+        match self {
+            Self::Top => &[
+                ("defaults", Self::Defaults),
+                ("blacklist", Self::Blacklist),
+                ("blacklist_exceptions", Self::Blacklist),
+                ("devices", Self::Devices),
+                ("overrides", Self::Overrides),
+                ("multipaths", Self::Multipaths),
+            ],
+            Self::Blacklist => &[("device", Self::BlacklistDevice)],
+            Self::Devices => &[("device", Self::Device)],
+            Self::Overrides => &[("protocol", Self::Protocol)],
+            Self::Multipaths => &[("multipath", Self::Multipath)],
+            _ => &[],
+        }
+    }
+
+    /// Keywords whose values are taken; `vendor`, `product` and `wwid` say what a section is
+    /// for.
+    const fn meant(self) -> &'static [&'static str] {
+        match self {
+            Self::Defaults => &[
+                "reservation_key",
+                "all_tg_pt",
+                "user_friendly_names",
+                "uxsock_timeout",
+            ],
+            Self::Device => &["vendor", "product", "all_tg_pt", "user_friendly_names"],
+            Self::Overrides => &["reservation_key", "all_tg_pt", "user_friendly_names"],
+            Self::Multipath => &["wwid", "alias", "reservation_key", "user_friendly_names"],
+            _ => &[],
+        }
+    }
+
+    fn known(self) -> impl Iterator<Item = &'static str> {
+        let (own, per_path, per_map): (&[&str], &[&str], &[&str]) = match self {
+            Self::Defaults => (DEFAULTS, PER_PATH, PER_MAP),
+            Self::Device => (DEVICE, PER_PATH, PER_MAP),
+            Self::Overrides => (OVERRIDES, PER_PATH, PER_MAP),
+            Self::Multipath => (MULTIPATH, &[], PER_MAP),
+            Self::Blacklist => (BLACKLIST, &[], &[]),
+            Self::BlacklistDevice => (BLACKLIST_DEVICE, &[], &[]),
+            Self::Protocol => (PROTOCOL, &[], &[]),
+            Self::Top | Self::Devices | Self::Multipaths => (&[], &[], &[]),
+        };
+        own.iter().chain(per_path).chain(per_map).copied()
+    }
+
+    const ALL: [Self; 10] = [
+        Self::Top,
+        Self::Defaults,
+        Self::Blacklist,
+        Self::BlacklistDevice,
+        Self::Devices,
+        Self::Device,
+        Self::Overrides,
+        Self::Protocol,
+        Self::Multipaths,
+        Self::Multipath,
+    ];
+}
+
+/// How many letters were added, left out or replaced (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (index, left) in a.chars().enumerate() {
+        let mut next = Vec::with_capacity(row.len());
+        next.push(index + 1);
+        for (right, pair) in b.iter().zip(row.windows(2)) {
+            let &[diagonal, above] = pair else { continue };
+            let before = next.last().copied().unwrap_or_default();
+            let replaced = diagonal + usize::from(left != *right);
+            next.push(replaced.min(above + 1).min(before + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// Beyond three letters a suggestion is a guess.
+const MAX_DISTANCE: usize = 3;
+
+/// In defaults, device, overrides and multipath.
+const PER_MAP: &[&str] = &[
+    "path_grouping_policy",
+    "path_selector",
+    "prio",
+    "prio_args",
+    "failback",
+    "rr_weight",
+    "no_path_retry",
+    "rr_min_io",
+    "rr_min_io_rq",
+    "flush_on_last_del",
+    "features",
+    "deferred_remove",
+    "delay_watch_checks",
+    "delay_wait_checks",
+    "san_path_err_threshold",
+    "san_path_err_forget_rate",
+    "san_path_err_recovery_time",
+    "marginal_path_err_sample_time",
+    "marginal_path_err_rate_threshold",
+    "marginal_path_err_recheck_gap_time",
+    "marginal_path_double_failed_time",
+    "skip_kpartx",
+    "max_sectors_kb",
+    "ghost_delay",
+    "purge_disconnected",
+    "pg_timeout",
+];
+
+/// In defaults, device and overrides.
+const PER_PATH: &[&str] = &[
+    "uid_attribute",
+    "getuid_callout",
+    "path_checker",
+    "checker",
+    "alias_prefix",
+    "fast_io_fail_tmo",
+    "dev_loss_tmo",
+    "eh_deadline",
+    "retain_attached_hw_handler",
+    "detect_prio",
+    "detect_checker",
+    "detect_pgpolicy",
+    "detect_pgpolicy_use_tpg",
+    "recheck_wwid",
+];
+
+const DEFAULTS: &[&str] = &[
+    "verbosity",
+    "polling_interval",
+    "max_polling_interval",
+    "reassign_maps",
+    "udev_dir",
+    "multipath_dir",
+    "selector",
+    "uid_attrs",
+    "max_fds",
+    "mode",
+    "uid",
+    "gid",
+    "checker_timeout",
+    "allow_usb_devices",
+    "bindings_file",
+    "wwids_file",
+    "prkeys_file",
+    "config_dir",
+    "log_checker_err",
+    "force_sync",
+    "strict_timing",
+    "partition_delimiter",
+    "find_multipaths",
+    "find_multipaths_timeout",
+    "retrigger_tries",
+    "retrigger_delay",
+    "missing_uev_wait_timeout",
+    "disable_changed_wwids",
+    "remove_retries",
+    "enable_foreign",
+    "marginal_pathgroups",
+    "queue_without_daemon",
+    "auto_resize",
+    "default_selector",
+    "default_path_grouping_policy",
+    "default_uid_attribute",
+    "default_getuid_callout",
+    "default_features",
+    "default_path_checker",
+];
+
+const DEVICE: &[&str] = &[
+    "revision",
+    "product_blacklist",
+    "hardware_handler",
+    "vpd_vendor",
+];
+
+const OVERRIDES: &[&str] = &["hardware_handler"];
+
+const MULTIPATH: &[&str] = &["mode", "uid", "gid"];
+
+const BLACKLIST: &[&str] = &["devnode", "wwid", "property", "protocol"];
+
+const BLACKLIST_DEVICE: &[&str] = &["vendor", "product"];
+
+const PROTOCOL: &[&str] = &["type", "fast_io_fail_tmo", "dev_loss_tmo", "eh_deadline"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_suggested() {
+        let check = |scope: Scope, word: &str, expected: &str| {
+            assert_eq!(scope.suggestion(word), expected, "{word}");
+        };
+        check(
+            Scope::Defaults,
+            "reservation_keys",
+            "; did you mean 'reservation_key'?",
+        );
+        check(
+            Scope::Defaults,
+            "poling_interval",
+            "; did you mean 'polling_interval'?",
+        );
+        check(Scope::Top, "default", "; did you mean 'defaults'?");
+        check(Scope::Multipaths, "alias", "; it belongs to multipath");
+        check(
+            Scope::Device,
+            "reservation_key",
+            "; it belongs to defaults, overrides, multipath",
+        );
+        check(Scope::Defaults, "frobnicate_everything", "");
+    }
+
+    #[test]
+    fn no_word_stands_twice_in_a_scope() {
+        for scope in Scope::ALL {
+            let mut words: Vec<_> = scope.words().collect();
+            words.sort_unstable();
+            let twice: Vec<_> = words.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+            assert!(twice.is_empty(), "{scope:?}: {twice:?}");
+        }
+    }
+
+    #[test]
+    fn distances_are_counted() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "abc", 0),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+            assert_eq!(distance(b, a), expected, "{b} {a}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! What this node did on a map and must not forget while the map lives: one record per map
+//! with its lock and its journal, below `/run/mpath-pr`.
+//!
+//! ```text
+//! /run/mpath-pr/WWID.lock          locked with flock for as long as somebody works on the map
+//! /run/mpath-pr/WWID.json          the record: replaced as a whole, never half written
+//! /run/mpath-pr/WWID.journal       there only while a change is under way, or was cut off
+//! /run/mpath-pr/WWID.json.corrupt  a record that could not be read, for a person to look at
+//! ```
+//!
+//! The lock file is never removed: locks follow the inode. The lock goes with the open file,
+//! so a child process that inherits it keeps the map locked when its parent is killed.
+
+mod error;
+mod files;
+mod intent;
+mod map_record;
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use error::{Holder, LockError, RecordError};
+pub use intent::Intent;
+pub use map_record::{ArrayTraits, MapRecord, Nexus};
+
+use crate::lock::{LockKind, lock_within};
+
+/// The directory of all records.
+#[derive(Clone, Debug)]
+pub struct RecordDir {
+    path: PathBuf,
+}
+
+impl RecordDir {
+    /// Where both programs look: a file system that is empty after a reboot, as this node's
+    /// registrations are then of no use.
+    pub const DEFAULT_PATH: &str = "/run/mpath-pr";
+
+    /// Records below `path`, which is made with the first lock.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Locks the map for this process alone, waiting at most `timeout` for whoever works on
+    /// it. `wwid` is the map's UUID without `mpath-`.
+    ///
+    /// # Errors
+    /// Somebody else held the lock all the time, or the lock file cannot be made.
+    pub fn lock(&self, wwid: &str, timeout: Duration) -> Result<MapLock, LockError> {
+        let stem = files::stem(wwid)?;
+        let path = self.path.join(format!("{stem}.lock"));
+        let file = self.open_lock(&path)?;
+        let locked =
+            lock_within(file, LockKind::Flock, timeout).map_err(|source| LockError::Io {
+                path: path.clone(),
+                source,
+            })?;
+        let file = locked.ok_or_else(|| LockError::Held {
+            wwid: wwid.to_owned(),
+            holder: Holder::read(&path),
+            waited: timeout,
+        })?;
+        note_holder(&file).map_err(|source| LockError::Io { path, source })?;
+        Ok(MapLock {
+            dir: self.path.clone(),
+            stem,
+            wwid: wwid.to_owned(),
+            file,
+        })
+    }
+
+    /// The record as it stands, without a lock and without touching anything: for showing.
+    /// It may be about to change.
+    ///
+    /// # Errors
+    /// The record cannot be read or understood.
+    pub fn peek(&self, wwid: &str) -> Result<Option<MapRecord>, RecordError> {
+        let stem = files::stem(wwid).map_err(|_| RecordError::Wwid {
+            wwid: wwid.to_owned(),
+        })?;
+        let path = self.path.join(format!("{stem}.json"));
+        read_checked(&path, wwid)
+    }
+
+    fn open_lock(&self, path: &Path) -> Result<File, LockError> {
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            Err(source) if !self.path.is_dir() => {
+                return Err(LockError::Io {
+                    path: self.path.clone(),
+                    source,
+                });
+            }
+            _ => {}
+        }
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .mode(0o600)
+            .clone();
+        options.open(path).map_err(|source| LockError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+/// The map is ours until this is dropped.
+#[derive(Debug)]
+pub struct MapLock {
+    dir: PathBuf,
+    stem: String,
+    wwid: String,
+    file: File,
+}
+
+impl MapLock {
+    /// The map's WWID.
+    #[must_use]
+    pub fn wwid(&self) -> &str {
+        &self.wwid
+    }
+
+    /// The record; `None` when this node never did anything on the map.
+    ///
+    /// # Errors
+    /// The record cannot be read; one that cannot be understood is moved aside, so that the
+    /// next call gives `None`. What it knew is then unknown, not unset.
+    pub fn read(&self) -> Result<Option<MapRecord>, RecordError> {
+        set_corrupt_aside(read_checked(&self.record_path(), &self.wwid))
+    }
+
+    /// Replaces the record: whoever reads it, also after a crash, sees the old or the new.
+    ///
+    /// # Errors
+    /// The record is of another map, or cannot be written; the old one stands then.
+    pub fn write(&self, record: &MapRecord) -> Result<(), RecordError> {
+        if record.wwid != self.wwid {
+            let (wwid, locked) = (record.wwid.clone(), self.wwid.clone());
+            return Err(RecordError::OtherMap { wwid, locked });
+        }
+        write_json(&self.record_path(), record)
+    }
+
+    /// What is under way on the map.
+    #[must_use]
+    pub const fn journal(&self) -> Journal<'_> {
+        Journal { lock: self }
+    }
+
+    fn record_path(&self) -> PathBuf {
+        self.dir.join(format!("{}.json", self.stem))
+    }
+}
+
+/// The locked file, for a child process that has to keep the lock over `exec` or after
+/// closing everything else.
+impl AsFd for MapLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// A change that was announced and is not finished. It can be seen only by whoever holds
+/// the lock, so what is found in it was left behind by a process that died.
+#[derive(Debug)]
+pub struct Journal<'a> {
+    lock: &'a MapLock,
+}
+
+impl Journal<'_> {
+    /// What a process that died meant to do; `None`: nothing is open.
+    ///
+    /// # Errors
+    /// As [`MapLock::read`].
+    pub fn read(&self) -> Result<Option<Intent>, RecordError> {
+        let path = self.path();
+        let intent = files::read(&path)?
+            .map(|bytes| parse::<Intent>(&path, &bytes))
+            .transpose();
+        set_corrupt_aside(intent)
+    }
+
+    /// Announces a change, or a further step of it, in place of what was announced before.
+    ///
+    /// # Errors
+    /// It cannot be written; what was announced before stands then.
+    pub fn write(&self, intent: &Intent) -> Result<(), RecordError> {
+        write_json(&self.path(), intent)
+    }
+
+    /// The change is finished, or undone.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn clear(&self) -> Result<(), RecordError> {
+        files::remove(&self.path())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.lock.dir.join(format!("{}.journal", self.lock.stem))
+    }
+}
+
+/// A value with a format version.
+trait Versioned {
+    /// The newest version that this program understands.
+    const NEWEST: u32;
+
+    fn version(&self) -> u32;
+}
+
+impl Versioned for MapRecord {
+    const NEWEST: u32 = Self::VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Versioned for Intent {
+    const NEWEST: u32 = Self::VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+fn read_checked(path: &Path, wwid: &str) -> Result<Option<MapRecord>, RecordError> {
+    let Some(bytes) = files::read(path)? else {
+        return Ok(None);
+    };
+    let record: MapRecord = parse(path, &bytes)?;
+    if record.wwid != wwid {
+        let reason = format!("it is the record of {}", record.wwid);
+        return Err(RecordError::Corrupt {
+            path: path.to_owned(),
+            moved_to: None,
+            reason,
+        });
+    }
+    Ok(Some(record))
+}
+
+fn parse<T: DeserializeOwned + Versioned>(path: &Path, bytes: &[u8]) -> Result<T, RecordError> {
+    let corrupt = |error: serde_json::Error| RecordError::Corrupt {
+        path: path.to_owned(),
+        moved_to: None,
+        reason: error.to_string(),
+    };
+    // The version first: a later format may well look corrupt to this program.
+    let Version { version } = serde_json::from_slice(bytes).map_err(corrupt)?;
+    if version > T::NEWEST {
+        let path = path.to_owned();
+        return Err(RecordError::Version {
+            path,
+            found: version,
+            newest: T::NEWEST,
+        });
+    }
+    serde_json::from_slice(bytes).map_err(corrupt)
+}
+
+#[derive(serde::Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// Moves what could not be understood out of the way and says where to.
+fn set_corrupt_aside<T>(result: Result<T, RecordError>) -> Result<T, RecordError> {
+    match result {
+        Err(RecordError::Corrupt { path, reason, .. }) => {
+            let moved_to = files::set_aside(&path)?;
+            Err(RecordError::Corrupt {
+                path,
+                moved_to: Some(moved_to),
+                reason,
+            })
+        }
+        other => other,
+    }
+}
+
+fn write_json<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<(), RecordError> {
+    debug_assert!(
+        value.version() <= T::NEWEST,
+        "a version that cannot be read back"
+    );
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| RecordError::Io {
+        action: "encode",
+        path: path.to_owned(),
+        source: io::Error::other(error),
+    })?;
+    bytes.push(b'\n');
+    files::replace(path, &bytes)
+}
+
+/// For whoever waits in vain: who it is waiting for.
+fn note_holder(file: &File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)
+}
