@@ -44,10 +44,14 @@ pub fn build(workspace: &Path, lab: &Path) -> Result<Vec<Binary>> {
         "--features=lab",
         "--test=lab",
     ];
-    for mut test in cargo(workspace, lab, "test", &tests)? {
-        test.name = TESTS.to_owned();
-        binaries.push(test);
-    }
+    // cargo names the package's programs as well, since its tests may want to run them.
+    let built = cargo(workspace, lab, "test", &tests)?;
+    let test = built.into_iter().find(|binary| binary.name == "lab");
+    let test = test.ok_or_else(|| Error::unexpected("cargo built no guest test binary"))?;
+    binaries.push(Binary {
+        name: TESTS.to_owned(),
+        ..test
+    });
     Ok(binaries)
 }
 

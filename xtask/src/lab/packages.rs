@@ -119,6 +119,8 @@ enum Lists {
 /// apt, seeing an empty system and writing only below the lab's folder.
 struct Apt {
     archives: PathBuf,
+    /// A folder with no archives in it.
+    elsewhere: PathBuf,
     options: Vec<std::ffi::OsString>,
 }
 
@@ -157,7 +159,11 @@ impl Apt {
         if lists == Lists::Own {
             options.push(process::option("Dir::State=", &state));
         }
-        Ok(Self { archives, options })
+        Ok(Self {
+            archives,
+            elsewhere: state,
+            options,
+        })
     }
 
     fn command(&self, program: &str) -> Command {
@@ -165,7 +171,7 @@ impl Apt {
         for option in &self.options {
             command.arg("-o").arg(option);
         }
-        command.env("LC_ALL", "C").current_dir(&self.archives);
+        command.env("LC_ALL", "C");
         command
     }
 
@@ -208,8 +214,11 @@ impl Apt {
         let depends = process::output(self.command("apt-cache").args(["depends", KERNEL]))?;
         let name = parse_depends(&depends)
             .ok_or_else(|| Error::unexpected(format!("{KERNEL} depends on no kernel")))?;
+        // In a folder without that archive: apt says nothing about what is there already.
         let mut command = self.command("apt-get");
-        command.args(["download", "--print-uris", &name]);
+        command
+            .args(["download", "--print-uris", &name])
+            .current_dir(&self.elsewhere);
         let uris = process::output(&mut command)?;
         let archive = parse_uris(&uris).pop();
         archive.ok_or_else(|| Error::unexpected(format!("apt knows no archive of {name}")))
@@ -226,7 +235,12 @@ impl Apt {
             return Ok(());
         }
         eprintln!("lab: downloading {} packages", missing.len());
-        process::output(self.command("apt-get").arg("download").args(missing)).map(drop)
+        let mut command = self.command("apt-get");
+        command
+            .arg("download")
+            .args(missing)
+            .current_dir(&self.archives);
+        process::output(&mut command).map(drop)
     }
 }
 

@@ -2,6 +2,7 @@
 //! temporary overlay, so every boot starts clean.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -86,9 +87,16 @@ impl Boot {
         let mut qemu = command
             .spawn()
             .context(|| format!("cannot run `{}`", process::shown(&command)))?;
+        let stream = qemu
+            .stdout
+            .take()
+            .map(|pipe| std::thread::spawn(move || pass_on(pipe)));
         let waited = self.wait(&mut qemu, started);
         let _ = qemu.kill();
         let _ = qemu.wait();
+        if let Some(stream) = stream {
+            let _ = stream.join();
+        }
         let boot_time = waited?;
         let ended = self.read_status(boot_time);
         if ended.is_ok() {
@@ -181,12 +189,25 @@ impl Boot {
             Console::Stream => {
                 let file = process::option("file:", &self.share.join("console"));
                 command.arg("-serial").arg(file);
-                command.args(["-chardev", "stdio,id=out,signal=on"]);
+                // Not "stdio": at the end of its input it counts as closed, and output is dropped.
+                command.args(["-chardev", "file,id=out,path=/dev/stdout,append=on"]);
                 command.args(["-device", "virtserialport,chardev=out,name=lab.out"]);
-                command.stdin(Stdio::null());
+                command.stdin(Stdio::null()).stdout(Stdio::piped());
             }
         }
         command
+    }
+}
+
+/// Copies what the job writes to standard output, as it comes.
+fn pass_on(mut pipe: impl Read) {
+    let mut out = std::io::stdout();
+    let mut buffer = [0; 4096];
+    while let Ok(length) = pipe.read(&mut buffer) {
+        let bytes = buffer.get(..length).unwrap_or_default();
+        if bytes.is_empty() || out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+            return;
+        }
     }
 }
 
