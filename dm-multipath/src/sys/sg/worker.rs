@@ -1,0 +1,218 @@
+//! The parent's side of a worker process.
+
+use std::ffi::{CString, c_int};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, pipe2};
+
+use super::child::{self, Job};
+use super::command::{DATA_AT, Exchange, SgCommand};
+use super::reply::{self, SgError, SgReply};
+
+/// A SCSI command on its way, in a process of its own.
+///
+/// As a descriptor ([`AsFd`]) it hangs up (`POLLHUP`, which needs no asking for) when the
+/// result is complete; [`wait`] waits for that. Dropping it gives the command up: the process
+/// is killed, without waiting for it, since it may hang in the kernel. The command itself may
+/// or may not be carried out then.
+///
+/// A program that uses workers must not reap children it did not start (`waitpid(-1)`), and
+/// not ignore `SIGCHLD`: the numbers of its workers could then belong to others.
+#[derive(Debug)]
+pub struct SgWorker {
+    pid: Pid,
+    pipe: File,
+    /// As large as the result; what the child's copy of it becomes is read into it.
+    exchange: Exchange,
+}
+
+impl SgWorker {
+    /// Starts a command for the device behind `node`.
+    ///
+    /// Fails only for lack of memory, processes or descriptors, or if the command is
+    /// impossible; what the node or device says is in [`finish`](Self::finish)'s result.
+    pub fn spawn(node: &Path, command: &SgCommand) -> io::Result<Self> {
+        let node = CString::new(node.as_os_str().as_bytes())?;
+        let mut exchange = Exchange::new(command)?;
+        let close_below = close_below();
+        let (reader, writer) = result_pipe(exchange.bytes.len())?;
+        reap_abandoned();
+        let pid = fork(|| {
+            child::run(Job {
+                pipe: writer.as_raw_fd(),
+                node: &node,
+                bytes: &mut exchange.bytes,
+                close_below,
+            })
+        })?;
+        Ok(Self {
+            pid,
+            pipe: File::from(reader),
+            exchange,
+        })
+    }
+
+    /// The result. Never blocks: before [`wait`] has named this worker, it may be
+    /// [`SgError::Unanswered`], and the command is given up.
+    pub fn finish(mut self) -> Result<SgReply, SgError> {
+        let mut got = 0;
+        loop {
+            let rest = self.exchange.bytes.get_mut(got..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            match self.pipe.read(rest) {
+                Ok(0) => break,
+                Ok(read) => got += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(SgError::Unanswered);
+                }
+                Err(_) => return Err(SgError::WorkerDied),
+            }
+        }
+        let requested = self.exchange.bytes.len() - DATA_AT;
+        let result = self.exchange.bytes.get(..got).unwrap_or_default();
+        if got < self.exchange.bytes.len() {
+            return Err(SgError::WorkerDied);
+        }
+        reply::decode(result, requested)
+    }
+}
+
+impl AsFd for SgWorker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+impl Drop for SgWorker {
+    fn drop(&mut self) {
+        // It may have ended; it is not reaped yet, so the number is still its own.
+        let _ = kill(self.pid, Signal::SIGKILL);
+        abandon(self.pid);
+    }
+}
+
+/// Waits until at least one worker has its result, and returns the positions of those that
+/// do; none after `timeout`, and none at once if there are no workers. Without a timeout waits
+/// as long as it takes.
+pub fn wait(workers: &[&SgWorker], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
+    if workers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    // No events: a hang-up is always reported, readable bytes of an unfinished result are not.
+    let mut fds: Vec<_> = workers
+        .iter()
+        .map(|worker| PollFd::new(worker.as_fd(), PollFlags::empty()))
+        .collect();
+    loop {
+        match poll(&mut fds, poll_timeout(deadline)) {
+            Ok(0) if deadline.is_some_and(|deadline| Instant::now() < deadline) => {}
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    let ended = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+    Ok(fds
+        .iter()
+        .enumerate()
+        .filter(|(_, fd)| ended(fd))
+        .map(|(index, _)| index)
+        .collect())
+}
+
+fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    // Rounded up, so as not to spin through the last millisecond.
+    let left_ms = left.as_micros().div_ceil(1000);
+    PollTimeout::try_from(left_ms).unwrap_or(PollTimeout::MAX)
+}
+
+/// Forks, with all signals blocked from before the fork until the child ends.
+fn fork(child: impl FnOnce()) -> io::Result<Pid> {
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    // SAFETY: the child calls nothing but `child`, which makes only async-signal-safe calls,
+    // allocates nothing and never returns (`child::run`).
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        child();
+        // SAFETY: ends the process; not reached.
+        unsafe { libc::_exit(1) }
+    }
+    let error = io::Error::last_os_error();
+    // Cannot fail: the mask is one that the kernel gave. A child would be lost otherwise.
+    let _ = mask.thread_set_mask();
+    if pid < 0 {
+        Err(error)
+    } else {
+        Ok(Pid::from_raw(pid))
+    }
+}
+
+/// A pipe that holds a whole result, so that the child never waits for its parent to read.
+fn result_pipe(size: usize) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    // Only the parent's end: the child's write must not come up short.
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let capacity = fcntl(&writer, FcntlArg::F_GETPIPE_SZ)?;
+    let size = c_int::try_from(size).map_err(io::Error::other)?;
+    if capacity < size {
+        fcntl(&writer, FcntlArg::F_SETPIPE_SZ(size))?;
+    }
+    Ok((reader, writer))
+}
+
+/// One above the highest descriptor that this process can have open, or rather within reason.
+fn close_below() -> c_int {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((MAX_CLOSED, MAX_CLOSED));
+    c_int::try_from(soft.min(MAX_CLOSED)).unwrap_or(c_int::MAX)
+}
+
+/// Reaps `pid` if it has ended, otherwise remembers it for later; and tries those remembered.
+fn abandon(pid: Pid) {
+    let Ok(mut abandoned) = ABANDONED.lock() else {
+        return;
+    };
+    abandoned.push(pid);
+    abandoned.retain(|pid| is_running(*pid));
+}
+
+fn reap_abandoned() {
+    if let Ok(mut abandoned) = ABANDONED.lock() {
+        abandoned.retain(|pid| is_running(*pid));
+    }
+}
+
+/// Whether a child still runs; reaps it if not.
+fn is_running(pid: Pid) -> bool {
+    matches!(
+        waitpid(pid, Some(WaitPidFlag::WNOHANG)),
+        Ok(WaitStatus::StillAlive)
+    )
+}
+
+/// Workers that were given up on or have just passed on their result, and may still run. They
+/// are reaped by the next worker's start or end, or by init when this process is gone.
+static ABANDONED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// Where closing descriptors one by one ends (kernels before 5.9 only): far above what
+/// programs open, and a tenth of a second of system calls.
+const MAX_CLOSED: u64 = 65_536;
