@@ -1,0 +1,320 @@
+//! What is said about a request that failed, and the one place that decides it.
+//!
+//! Here because the exit status and the lines that scripts expect are an exact contract, while
+//! the sentence for people is ours to make better: every way to fail passes one total match and
+//! comes out with both.
+use super::exit::ExitStatus;
+use super::runner::{Failure, Report};
+use pr_policy::{Outcome, Request};
+use scsi_pr::{OutAction, Sense, SenseKey, Status};
+
+/// Everything that is said about one failed request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The exit status.
+    pub exit: ExitStatus,
+    /// The failure's stable name, as in the JSON output.
+    pub kind: &'static str,
+    /// The lines that existing scripts expect.
+    pub headline: Headline,
+    /// One plain sentence: what happened, to which map and path, and what to do next.
+    pub sentence: String,
+    /// The path it happened on.
+    pub path: Option<String>,
+    /// The SCSI status that the device answered with.
+    pub status: Option<Status>,
+    /// The sense data that it answered with.
+    pub sense: Option<Sense>,
+}
+
+/// Which of the fixed lines a failure is announced with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Headline {
+    /// None: the device could not even be opened.
+    Absent,
+    /// That the command failed.
+    Failed,
+    /// For PERSISTENT RESERVE OUT the SCSI status as well, in these words.
+    FailedWith(&'static str),
+}
+
+impl Verdict {
+    /// The fixed lines for stdout, each with its line feed.
+    pub fn stdout(&self, request: &Request) -> String {
+        match (request, self.headline) {
+            (Request::Read(_), _) | (_, Headline::Absent) => String::new(),
+            (_, Headline::Failed) => PR_OUT_FAILED.to_owned(),
+            (_, Headline::FailedWith(status)) => {
+                format!("persistent reserve out: scsi status: {status}\n{PR_OUT_FAILED}")
+            }
+        }
+    }
+
+    /// The lines for stderr: the fixed one, and the sentence.
+    pub fn stderr(&self, request: &Request) -> String {
+        match (request, self.headline) {
+            (Request::Read(_), Headline::Failed | Headline::FailedWith(_)) => {
+                format!("{PR_IN_FAILED}{}\n", self.sentence)
+            }
+            _ => format!("{}\n", self.sentence),
+        }
+    }
+}
+
+/// What a request came to: the response (empty for PERSISTENT RESERVE OUT), or the verdict.
+pub fn judge<'a>(
+    request: &Request,
+    result: &'a Result<Report, Failure>,
+) -> Result<&'a [u8], Box<Verdict>> {
+    match result {
+        Ok(report) => judge_report(request, report),
+        Err(failure) => Err(Box::new(judge_failure(failure))),
+    }
+}
+
+/// The verdict on a response that cannot be what was asked for, with what is wrong about it.
+pub fn judge_malformed(report: &Report, reason: &str) -> Verdict {
+    let sentence = format!(
+        "{}: the response is not valid ({reason}): look at it with --hex, and tell the array's \
+         vendor",
+        report.map
+    );
+    Verdict {
+        path: report.path.clone(),
+        ..verdict(
+            ExitStatus::MALFORMED_RESPONSE,
+            "malformed-response",
+            sentence,
+        )
+    }
+}
+
+fn judge_report<'a>(request: &Request, report: &'a Report) -> Result<&'a [u8], Box<Verdict>> {
+    let map = &report.map;
+    let path = report.path.as_deref().unwrap_or("one path");
+    let verdict = match &report.outcome {
+        Outcome::Read(response) => return Ok(response),
+        Outcome::Done => return Ok(&[]),
+        Outcome::Conflict => conflict(request, map),
+        Outcome::Answered { status, sense, .. } => {
+            answered(request, &format!("{map}: {path}"), *status, *sense)
+        }
+        Outcome::NoUsablePath => {
+            let sentence = format!("{map}: no usable path: see 'multipathd show paths'");
+            verdict(ExitStatus::DEVICE_MAPPER, "no-usable-path", sentence)
+        }
+        Outcome::Unreachable { .. } => {
+            let sentence = format!(
+                "{map}: no path answered, the last one tried was {path}, nothing is known to \
+                 have changed: check the paths with 'multipathd show paths' and try again"
+            );
+            verdict(ExitStatus::OTHER, "unreachable", sentence)
+        }
+        Outcome::Unknown { .. } => {
+            let sentence = format!(
+                "{map}: the answer through {path} never came, the command may have been carried \
+                 out or not: look with 'mpathpersist -i -s' before the next step"
+            );
+            verdict(ExitStatus::OTHER, "unknown", sentence)
+        }
+        Outcome::Incomplete { .. } => {
+            let sentence = format!(
+                "{map}: done on other paths, but {path} carries I/O and could not be brought in \
+                 step: check that path and run the command again"
+            );
+            verdict(ExitStatus::OTHER, "incomplete", sentence)
+        }
+        Outcome::HolderUnreachable {
+            key,
+            reservation_type,
+        } => {
+            let sentence = format!(
+                "{map}: {key} still holds the reservation ({reservation_type}) through a path \
+                 that cannot be used: bring that path back and run the command again, or take \
+                 the reservation over with 'mpathpersist -o -P'"
+            );
+            verdict(ExitStatus::OTHER, "holder-unreachable", sentence)
+        }
+        Outcome::Malformed { .. } => judge_malformed(report, &format!("from {path}")),
+    };
+    Err(Box::new(Verdict {
+        path: report.path.clone(),
+        ..verdict
+    }))
+}
+
+fn judge_failure(failure: &Failure) -> Verdict {
+    let (exit, kind) = match failure {
+        Failure::NotFound { .. } => (ExitStatus::DEVICE_FILE, "device-not-found"),
+        Failure::NotBlockDevice { .. } => (ExitStatus::DEVICE_FILE, "not-a-block-device"),
+        Failure::NotMultipath { .. } => (ExitStatus::DEVICE_MAPPER, "not-a-multipath-map"),
+        Failure::NoPath { .. } => (ExitStatus::DEVICE_MAPPER, "no-usable-path"),
+        Failure::KeyMismatch { .. } => (ExitStatus::SYNTAX_ERROR, "key-mismatch"),
+        Failure::NoKey { .. } => (ExitStatus::SYNTAX_ERROR, "no-key"),
+        Failure::Worker { .. } => (ExitStatus::WORKER, "worker"),
+        Failure::Other { .. } => (ExitStatus::OTHER, "other"),
+    };
+    let headline = match failure {
+        Failure::NotFound { .. } => Headline::Absent,
+        _ => Headline::Failed,
+    };
+    Verdict {
+        headline,
+        ..verdict(exit, kind, failure.to_string())
+    }
+}
+
+fn conflict(request: &Request, place: &str) -> Verdict {
+    let why = match request.out_action() {
+        Some(OutAction::REGISTER) => {
+            "the key given with --param-rk is not the one registered here: see 'mpathpersist -i \
+             -k', or use --register-ignore"
+        }
+        Some(OutAction::RESERVE) => {
+            "this node is not registered, or a reservation of another node or of another type \
+             stands: see 'mpathpersist -i -r' and '-i -k'"
+        }
+        Some(OutAction::RELEASE) => {
+            "this node is not registered, or it holds a reservation of another --prout-type: see \
+             'mpathpersist -i -r' and '-i -k'"
+        }
+        Some(OutAction::PREEMPT | OutAction::PREEMPT_AND_ABORT) => {
+            "this node is not registered, or nobody is registered with the key to preempt: see \
+             'mpathpersist -i -k'"
+        }
+        Some(OutAction::REGISTER_AND_MOVE) => {
+            "this node does not hold the reservation: see 'mpathpersist -i -r'"
+        }
+        _ => {
+            "this node is not registered, or another node's reservation shuts it out: see \
+             'mpathpersist -i -k' and '-i -r'"
+        }
+    };
+    let sentence = format!(
+        "{place}: {} met a RESERVATION CONFLICT: {why}",
+        action(request)
+    );
+    Verdict {
+        headline: Headline::FailedWith("Reservation Conflict"),
+        status: Some(Status::RESERVATION_CONFLICT),
+        ..verdict(
+            ExitStatus::RESERVATION_CONFLICT,
+            "reservation-conflict",
+            sentence,
+        )
+    }
+}
+
+fn answered(request: &Request, place: &str, status: Status, sense: Option<Sense>) -> Verdict {
+    let verdict = match status {
+        Status::RESERVATION_CONFLICT => conflict(request, place),
+        Status::CHECK_CONDITION => check_condition(request, place, sense),
+        _ => {
+            let sentence = format!(
+                "{place}: {} was answered with {status}: try again, or look after the device",
+                action(request)
+            );
+            verdict(ExitStatus::OTHER, "scsi-status", sentence)
+        }
+    };
+    Verdict {
+        status: Some(status),
+        sense,
+        ..verdict
+    }
+}
+
+fn check_condition(request: &Request, place: &str, sense: Option<Sense>) -> Verdict {
+    let (exit, kind, next) = sense.map_or(NO_SENSE, |sense| classify(&sense));
+    let said = sense.map_or("no sense data".to_owned(), |sense| sense.to_string());
+    let sentence = format!(
+        "{place}: {} was answered with {said}: {next}",
+        action(request)
+    );
+    let headline = match exit {
+        ExitStatus::UNIT_ATTENTION => Headline::FailedWith("Unit Attention"),
+        _ => Headline::Failed,
+    };
+    Verdict {
+        headline,
+        ..verdict(exit, kind, sentence)
+    }
+}
+
+/// What sense data comes to: exit status, stable name, what to do next.
+fn classify(sense: &Sense) -> (ExitStatus, &'static str, &'static str) {
+    match (sense.key, sense.asc, sense.ascq) {
+        (SenseKey::NO_SENSE, ..) => NO_SENSE,
+        (SenseKey::NOT_READY, ..) => (
+            ExitStatus::NOT_READY,
+            "not-ready",
+            "wait until the device is ready and try again",
+        ),
+        (SenseKey::MEDIUM_ERROR, ..) => (
+            ExitStatus::MEDIUM_ERROR,
+            "medium-error",
+            "look after the device",
+        ),
+        (SenseKey::HARDWARE_ERROR, ..) => (
+            ExitStatus::HARDWARE_ERROR,
+            "hardware-error",
+            "look after the device",
+        ),
+        (SenseKey::ILLEGAL_REQUEST, 0x20, 0x00) => {
+            let next = "it knows no persistent reservations; another way of fencing is needed";
+            (ExitStatus::INVALID_OPERATION, "invalid-operation", next)
+        }
+        (SenseKey::ILLEGAL_REQUEST, asc, ascq) => (
+            ExitStatus::ILLEGAL_REQUEST,
+            "illegal-request",
+            after_illegal_request(asc, ascq),
+        ),
+        (SenseKey::UNIT_ATTENTION, ..) => (
+            ExitStatus::UNIT_ATTENTION,
+            "unit-attention",
+            "it kept saying so; try again",
+        ),
+        (SenseKey::ABORTED_COMMAND, ..) => {
+            (ExitStatus::ABORTED_COMMAND, "aborted-command", "try again")
+        }
+        _ => (
+            ExitStatus::OTHER,
+            "sense",
+            "look the sense data up in the device's manual",
+        ),
+    }
+}
+
+/// What to do about an ILLEGAL REQUEST, by additional sense code (SPC-4 table 66).
+fn after_illegal_request(asc: u8, ascq: u8) -> &'static str {
+    match (asc, ascq) {
+        (0x26, 0x04) => "the reservation has another type; see 'mpathpersist -i -r'",
+        (0x55, 0x04) => "its table of registrations is full; remove stale ones",
+        _ => "it does not take these parameters; see what it can do with 'mpathpersist -i -c'",
+    }
+}
+
+/// The service action in the words of the standard.
+fn action(request: &Request) -> String {
+    match (request.out_action(), request.in_action()) {
+        (Some(action), _) => action.to_string(),
+        (None, Some(action)) => action.to_string(),
+        (None, None) => "the command".to_owned(),
+    }
+}
+
+fn verdict(exit: ExitStatus, kind: &'static str, sentence: String) -> Verdict {
+    Verdict {
+        exit,
+        kind,
+        headline: Headline::Failed,
+        sentence,
+        path: None,
+        status: None,
+        sense: None,
+    }
+}
+
+const NO_SENSE: (ExitStatus, &str, &str) = (ExitStatus::NO_SENSE, "no-sense", "try again");
+const PR_IN_FAILED: &str = "Persistent Reserve IN command failed\n";
+const PR_OUT_FAILED: &str = "PR out: command failed\n";
