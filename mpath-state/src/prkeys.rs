@@ -26,6 +26,8 @@
 mod edit;
 mod error;
 mod lines;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
@@ -120,7 +122,7 @@ impl PrKeysFile {
         let mut file = self.open_locked_for_writing()?;
         let content = self.read_all(&mut file)?;
         let steps = lines::plan(&content, wwid, key).map_err(|at| self.malformed(at, wwid))?;
-        edit::apply(&file, content.len() as u64, &steps)
+        edit::apply(&mut file, content.len() as u64, &steps)
             .map_err(|source| self.io_error(Operation::Write, source))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum PrKeysError {
     /// The directory of the file is missing and could not be made.
-    #[error("cannot create the directory {}: {source}", path.display())]
+    #[error("cannot create the directory {}: {source}; make it and try again", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum PrKeysError {
     },
     /// Somebody held the lock all the time.
     #[error(
-        "{} is locked{} for more than {} s; see who has it open (fuser -v {}) and try again",
+        "{} has been locked{} for more than {} s; see who has it open (fuser -v {}) and try again",
         path.display(), by(*holder), waited.as_secs_f32(), path.display()
     )]
     Locked {
@@ -60,7 +60,7 @@ pub enum PrKeysError {
         wwid: String,
     },
     /// No entry can be kept under such a WWID.
-    #[error("'{wwid}' cannot stand in the prkeys file: it is not a WWID")]
+    #[error("{wwid:?} cannot stand in the prkeys file: it is not a WWID")]
     Wwid {
         /// The WWID.
         wwid: String,

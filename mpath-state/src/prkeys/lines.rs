@@ -124,10 +124,15 @@ impl<'a> Entries<'a> {
         self.content.get(entry.offset..entry.offset + KEY_LEN)
     }
 
-    /// A line that can take a new key without anybody reading it: retired, or behind the
-    /// one that counts.
-    fn spare(&self) -> Option<Entry> {
-        self.retired.first().or_else(|| self.live.get(1)).copied()
+    /// A line that can take a new key without anybody reading it, and that will be the first
+    /// one when it is put in force: a retired one before the current one; else the one that
+    /// the current one hides; else, if it hides none, a retired one behind it.
+    fn spare(&self, current: Entry) -> Option<Entry> {
+        let first = self.retired.first().copied();
+        first
+            .filter(|retired| retired.offset < current.offset)
+            .or_else(|| self.live.get(1).copied())
+            .or(first)
     }
 }
 
@@ -173,7 +178,7 @@ impl Plan<'_> {
         let Some(current) = entries.current() else {
             return;
         };
-        let Some(spare) = entries.spare() else {
+        let Some(spare) = entries.spare(current) else {
             let spare = self.append(key);
             return self.hand_over(current, spare);
         };
@@ -213,20 +218,22 @@ impl Plan<'_> {
     /// that is cut here ends in one: multipath-tools appends without looking. Then a removed
     /// entry over them, then its first byte.
     fn append(&mut self, key: StoredKey) -> usize {
-        let mut ground = if self.content.is_empty() {
-            HEADER.as_bytes()
-        } else {
-            b""
-        }
-        .to_vec();
-        if !matches!(self.content.last(), None | Some(b'\n')) {
-            // A torn write of somebody else: end it such that it stays without effect.
-            ground.extend_from_slice(&[RETIRED, b'\n']);
-        }
         let line = format!("{} {}", key_field(key), self.wwid);
-        let start = self.content.len() + ground.len();
-        ground.resize(ground.len() + line.len() + 1, b'\n');
-        self.write(self.content.len(), ground);
+        let head: &[u8] = match self.content.last() {
+            None => HEADER.as_bytes(),
+            Some(b'\n') => b"",
+            // A torn write of somebody else: end it such that it stays without effect.
+            Some(_) => &[RETIRED, b'\n'],
+        };
+        let end = self.content.len();
+        let start = end + head.len();
+        if self.content.is_empty() {
+            self.write(end, vec![b'\n'; head.len() + line.len() + 1]);
+            self.write(end, head);
+        } else {
+            self.write(end, head);
+            self.write(start, vec![b'\n'; line.len() + 1]);
+        }
         self.write(start, [REMOVED]);
         self.write(start + 1, line.into_bytes().split_off(1));
         self.sync();
@@ -255,3 +262,6 @@ const HEADER: &str = "\
 # 0x (with APTPL: 0X), 16 hexadecimal digits, a blank, the WWID. '#' in front: removed.
 # Kept by multipathd and mpathpersist, which lock this file while they change it.
 ";
+
+#[cfg(test)]
+mod tests;

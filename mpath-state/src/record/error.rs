@@ -30,7 +30,7 @@ pub enum LockError {
         source: io::Error,
     },
     /// No file can be named after it.
-    #[error("'{wwid}' is not the WWID of a map")]
+    #[error("{wwid:?} is not the WWID of a map")]
     Wwid {
         /// The WWID.
         wwid: String,
@@ -132,7 +132,7 @@ pub enum RecordError {
         locked: String,
     },
     /// No file can be named after it.
-    #[error("'{wwid}' is not the WWID of a map")]
+    #[error("{wwid:?} is not the WWID of a map")]
     Wwid {
         /// The WWID.
         wwid: String,
