@@ -29,4 +29,4 @@ mod worker;
 
 pub use command::{SgCommand, SgData};
 pub use reply::{SgError, SgReply};
-pub use worker::{SgWorker, wait};
+pub use worker::{SgWorker, abandoned_workers, wait};

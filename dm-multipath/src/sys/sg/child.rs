@@ -43,16 +43,20 @@ pub(super) fn run(job: Job<'_>) -> ! {
 /// Closes what was inherited. Whoever waits for the end of the parent's output, or for a lock
 /// that the parent holds, must not wait for a child that hangs.
 pub(super) fn close_all_but(kept: RawFd, close_below: c_int) {
-    let Ok(kept) = c_uint::try_from(kept) else {
+    let Ok(number) = c_uint::try_from(kept) else {
         exit()
     };
-    let below = kept == 0 || close_range(0, kept - 1);
-    let above = close_range(kept.saturating_add(1), c_uint::MAX);
-    if below && above {
-        return;
+    let below = number == 0 || close_range(0, number - 1);
+    let above = close_range(number.saturating_add(1), c_uint::MAX);
+    if !(below && above) {
+        close_singly(kept, close_below);
     }
+}
+
+/// For kernels before 5.9, which have no close_range(2), and filters that refuse it.
+pub(super) fn close_singly(kept: RawFd, close_below: c_int) {
     for fd in 0..close_below {
-        if c_uint::try_from(fd) != Ok(kept) {
+        if fd != kept {
             close(fd);
         }
     }

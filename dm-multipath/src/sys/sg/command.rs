@@ -169,3 +169,77 @@ const MAX_CDB: usize = 32;
 /// Four times what a 16-bit allocation length can ask for. Bounds the pipe's buffer, since
 /// the child must be able to write its whole result whether or not anybody reads.
 const MAX_DATA: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(cdb: usize, data: SgData) -> SgCommand {
+        SgCommand {
+            cdb: vec![0; cdb],
+            data,
+            timeout_ms: 1000,
+        }
+    }
+
+    #[test]
+    fn impossible_commands_are_refused() {
+        fn check(cdb: usize, data: SgData, possible: bool) {
+            let result = Exchange::new(&command(cdb, data));
+            assert_eq!(result.is_ok(), possible, "{result:?}");
+            if let Err(error) = result {
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            }
+        }
+        for (cdb, possible) in [(0, false), (5, false), (6, true), (32, true), (33, false)] {
+            check(cdb, SgData::None, possible);
+        }
+        for (size, possible) in [(0, true), (MAX_DATA, true), (MAX_DATA + 1, false)] {
+            check(10, SgData::In(size), possible);
+            check(10, SgData::Out(vec![0; size]), possible);
+        }
+    }
+
+    #[test]
+    fn the_head_says_what_is_where() {
+        let command = command(10, SgData::In(24));
+        let exchange = Exchange::new(&command).unwrap();
+        let hdr = &exchange.bytes[HDR_AT..];
+        let word = |offset| abi::get_u32(hdr, offset).unwrap();
+        let pointer = |offset| abi::get(hdr, offset).map(usize::from_ne_bytes).unwrap();
+        assert_eq!(word(offset_of!(SgIoHdr, interface_id)), 0x53);
+        assert_eq!(
+            word(offset_of!(SgIoHdr, dxfer_direction)),
+            (-3_i32).cast_unsigned()
+        );
+        assert_eq!(word(offset_of!(SgIoHdr, dxfer_len)), 24);
+        assert_eq!(word(offset_of!(SgIoHdr, timeout)), 1000);
+        assert_eq!(hdr[offset_of!(SgIoHdr, cmd_len)], 10);
+        assert_eq!(hdr[offset_of!(SgIoHdr, mx_sb_len)], 252);
+        assert_eq!(
+            pointer(offset_of!(SgIoHdr, cmdp)),
+            command.cdb.as_ptr().addr()
+        );
+        assert_eq!(
+            pointer(offset_of!(SgIoHdr, sbp)),
+            exchange.bytes[SENSE_AT..].as_ptr().addr()
+        );
+        assert_eq!(
+            pointer(offset_of!(SgIoHdr, dxferp)),
+            exchange.bytes[DATA_AT..].as_ptr().addr()
+        );
+        assert_eq!(exchange.bytes.len(), DATA_AT + 24);
+    }
+
+    #[test]
+    fn outgoing_data_stays_where_it_is() {
+        let command = command(10, SgData::Out(vec![1, 2, 3]));
+        let SgData::Out(data) = &command.data else {
+            unreachable!()
+        };
+        let exchange = Exchange::new(&command).unwrap();
+        let dxferp = abi::get(&exchange.bytes, HDR_AT + offset_of!(SgIoHdr, dxferp));
+        assert_eq!(dxferp.map(usize::from_ne_bytes), Some(data.as_ptr().addr()));
+        assert_eq!(exchange.bytes.len(), DATA_AT);
+    }
+}

@@ -105,3 +105,119 @@ fn received(requested: usize, resid: i32) -> usize {
 /// `DRIVER_SENSE` (`include/scsi/sg.h`).
 const DRIVER_SENSE: u16 = 0x08;
 const DRIVER_MASK: u16 = 0x0f;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::abi::put;
+
+    /// What a child passes on of a successful INQUIRY for 8 bytes of which 3 did not come.
+    fn answered() -> Vec<u8> {
+        let mut bytes = vec![0; DATA_AT];
+        bytes.extend(*b"DATA----");
+        put(&mut bytes, 0, &(Stage::Answered as u32).to_ne_bytes()).unwrap();
+        set(&mut bytes, offset_of!(SgIoHdr, status), &[0x02]);
+        set(
+            &mut bytes,
+            offset_of!(SgIoHdr, host_status),
+            &0x0e_u16.to_ne_bytes(),
+        );
+        set(
+            &mut bytes,
+            offset_of!(SgIoHdr, driver_status),
+            &0x08_u16.to_ne_bytes(),
+        );
+        set(&mut bytes, offset_of!(SgIoHdr, resid), &3_i32.to_ne_bytes());
+        set(
+            &mut bytes,
+            offset_of!(SgIoHdr, duration),
+            &17_u32.to_ne_bytes(),
+        );
+        set(&mut bytes, offset_of!(SgIoHdr, sb_len_wr), &[4]);
+        put(&mut bytes, SENSE_AT, &[0x70, 0, 0x06, 0, 0xff]).unwrap();
+        bytes
+    }
+
+    fn set(bytes: &mut [u8], field: usize, value: &[u8]) {
+        put(bytes, HDR_AT + field, value).unwrap();
+    }
+
+    #[test]
+    fn every_field_arrives() {
+        let reply = decode(&answered(), 8).unwrap();
+        let expected = SgReply {
+            status: 0x02,
+            host_status: 0x0e,
+            driver_status: 0x08,
+            sense: vec![0x70, 0, 0x06, 0],
+            data: b"DATA-".to_vec(),
+            duration_ms: 17,
+        };
+        assert_eq!(reply, expected);
+    }
+
+    #[test]
+    fn delivered_means_no_error_below_the_device() {
+        fn check(host_status: u16, driver_status: u16, delivered: bool) {
+            let reply = SgReply {
+                host_status,
+                driver_status,
+                ..decode(&answered(), 8).unwrap()
+            };
+            assert_eq!(
+                reply.is_delivered(),
+                delivered,
+                "{host_status:#x} {driver_status:#x}"
+            );
+        }
+        check(0, 0, true);
+        check(0, 0x08, true);
+        check(0, 0x28, true);
+        check(0, 0x06, false);
+        check(0x0e, 0, false);
+    }
+
+    #[test]
+    fn strange_lengths_stay_within_what_was_asked_for() {
+        fn check(resid: i32, expected: &[u8]) {
+            let mut bytes = answered();
+            set(&mut bytes, offset_of!(SgIoHdr, resid), &resid.to_ne_bytes());
+            assert_eq!(decode(&bytes, 8).unwrap().data, expected, "{resid}");
+        }
+        check(0, b"DATA----");
+        check(8, b"");
+        check(9, b"");
+        check(i32::MAX, b"");
+        check(-1, b"DATA----");
+        check(i32::MIN, b"DATA----");
+
+        let mut bytes = answered();
+        set(&mut bytes, offset_of!(SgIoHdr, sb_len_wr), &[0xff]);
+        assert_eq!(decode(&bytes, 8).unwrap().sense.len(), SENSE_SIZE);
+    }
+
+    #[test]
+    fn a_cut_result_is_a_dead_worker() {
+        let bytes = answered();
+        for length in 0..DATA_AT {
+            assert_eq!(
+                decode(&bytes[..length], 8),
+                Err(SgError::WorkerDied),
+                "{length}"
+            );
+        }
+        assert_eq!(decode(&vec![0; bytes.len()], 8), Err(SgError::WorkerDied));
+    }
+
+    #[test]
+    fn failures_carry_the_error_number() {
+        fn check(stage: Stage, expected: SgError) {
+            let mut bytes = answered();
+            put(&mut bytes, 0, &(stage as u32).to_ne_bytes()).unwrap();
+            put(&mut bytes, 4, &libc::ENXIO.to_ne_bytes()).unwrap();
+            assert_eq!(decode(&bytes, 8), Err(expected));
+        }
+        check(Stage::OpenFailed, SgError::Open(Errno::ENXIO));
+        check(Stage::IoctlFailed, SgError::Ioctl(Errno::ENXIO));
+    }
+}

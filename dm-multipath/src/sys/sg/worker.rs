@@ -44,13 +44,17 @@ impl SgWorker {
     /// Fails only for lack of memory, processes or descriptors, or if the command is
     /// impossible; what the node or device says is in [`finish`](Self::finish)'s result.
     pub fn spawn(node: &Path, command: &SgCommand) -> io::Result<Self> {
+        Self::spawn_child(node, command, child::run)
+    }
+
+    fn spawn_child(node: &Path, command: &SgCommand, run: fn(Job<'_>) -> !) -> io::Result<Self> {
         let node = CString::new(node.as_os_str().as_bytes())?;
         let mut exchange = Exchange::new(command)?;
         let close_below = close_below();
         let (reader, writer) = result_pipe(exchange.bytes.len())?;
-        reap_abandoned();
+        abandoned_workers();
         let pid = fork(|| {
-            child::run(Job {
+            run(Job {
                 pipe: writer.as_raw_fd(),
                 node: &node,
                 bytes: &mut exchange.bytes,
@@ -136,6 +140,16 @@ pub fn wait(workers: &[&SgWorker], timeout: Option<Duration>) -> io::Result<Vec<
         .collect())
 }
 
+/// How many workers of this process were given up on and still run, since they hang in the
+/// kernel. Reaps those that do not.
+pub fn abandoned_workers() -> usize {
+    let Ok(mut abandoned) = ABANDONED.lock() else {
+        return 0;
+    };
+    abandoned.retain(|pid| is_running(*pid));
+    abandoned.len()
+}
+
 fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else {
         return PollTimeout::NONE;
@@ -150,7 +164,7 @@ fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
 fn fork(child: impl FnOnce()) -> io::Result<Pid> {
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     // SAFETY: the child calls nothing but `child`, which makes only async-signal-safe calls,
-    // allocates nothing and never returns (`child::run`).
+    // allocates nothing and never returns (`child::run`; the tests' likewise).
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         child();
@@ -195,12 +209,6 @@ fn abandon(pid: Pid) {
     abandoned.retain(|pid| is_running(*pid));
 }
 
-fn reap_abandoned() {
-    if let Ok(mut abandoned) = ABANDONED.lock() {
-        abandoned.retain(|pid| is_running(*pid));
-    }
-}
-
 /// Whether a child still runs; reaps it if not.
 fn is_running(pid: Pid) -> bool {
     matches!(
@@ -216,3 +224,218 @@ static ABANDONED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 /// Where closing descriptors one by one ends (kernels before 5.9 only): far above what
 /// programs open, and a tenth of a second of system calls.
 const MAX_CLOSED: u64 = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileTypeExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::{mkfifo, pause};
+
+    use super::super::command::SgData;
+    use super::*;
+
+    const COMMAND: fn(SgData) -> SgCommand = |data| SgCommand {
+        cdb: vec![0x12, 0, 0, 0, 36, 0],
+        data,
+        timeout_ms: 1000,
+    };
+
+    /// The result of a command to something that is no SCSI device.
+    fn answer(node: &str, data: SgData) -> Result<SgReply, SgError> {
+        let worker = SgWorker::spawn(Path::new(node), &COMMAND(data)).unwrap();
+        assert_eq!(wait(&[&worker], None).unwrap(), [0]);
+        worker.finish()
+    }
+
+    /// A child that never answers. All signals are blocked, so `pause` never returns.
+    fn hang(job: Job<'_>) -> ! {
+        child::close_all_but(job.pipe, job.close_below);
+        loop {
+            pause();
+        }
+    }
+
+    fn hanging() -> SgWorker {
+        SgWorker::spawn_child(Path::new("/"), &COMMAND(SgData::None), hang).unwrap()
+    }
+
+    /// The state of a process as in `/proc/PID/stat`; `None` if there is none.
+    fn state(pid: Pid) -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    }
+
+    fn open_descriptors(pid: Pid) -> usize {
+        std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .count()
+    }
+
+    /// Waits for what needs no time but that of other processes.
+    fn eventually(what: &str, condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "not within 20 s: {what}"
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_is_no_scsi_device_is_named_by_the_kernel() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        assert!(fifo.metadata().unwrap().file_type().is_fifo());
+        let refused = Err(SgError::Ioctl(Errno::ENOTTY));
+        assert_eq!(answer("/dev/null", SgData::None), refused);
+        assert_eq!(answer("/", SgData::In(36)), refused);
+        assert_eq!(
+            answer(fifo.to_str().unwrap(), SgData::Out(vec![0; 24])),
+            refused
+        );
+        let missing = folder.path().join("missing");
+        let missing = answer(missing.to_str().unwrap(), SgData::None);
+        assert_eq!(missing, Err(SgError::Open(Errno::ENOENT)));
+        assert_eq!(
+            answer("/dev/null/x", SgData::None),
+            Err(SgError::Open(Errno::ENOTDIR))
+        );
+    }
+
+    #[test]
+    fn a_node_with_a_zero_byte_is_refused() {
+        let error = SgWorker::spawn(Path::new("/dev/\0"), &COMMAND(SgData::None)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    /// The child writes more than a pipe holds by default while nobody reads.
+    #[test]
+    fn the_largest_result_fits_the_pipe() {
+        let refused = Err(SgError::Ioctl(Errno::ENOTTY));
+        assert_eq!(answer("/dev/null", SgData::In(256 << 10)), refused);
+    }
+
+    #[test]
+    fn waiting_names_those_that_have_answered() {
+        let first = hanging();
+        let second = SgWorker::spawn(Path::new("/dev/null"), &COMMAND(SgData::None)).unwrap();
+        let third = hanging();
+        let workers = [&first, &second, &third];
+        assert_eq!(wait(&workers, Some(Duration::from_secs(60))).unwrap(), [1]);
+        let start = Instant::now();
+        let timeout = Duration::from_millis(20);
+        assert_eq!(wait(&[&first, &third], Some(timeout)).unwrap(), []);
+        assert!(start.elapsed() >= timeout);
+        assert_eq!(wait(&[&first], Some(Duration::ZERO)).unwrap(), []);
+        assert_eq!(wait(&[], None).unwrap(), []);
+        assert_eq!(first.finish(), Err(SgError::Unanswered));
+    }
+
+    #[test]
+    fn dropping_a_hanging_worker_kills_and_reaps_it() {
+        let worker = hanging();
+        let pid = worker.pid;
+        drop(worker);
+        eventually("reaped", || {
+            abandoned_workers();
+            state(pid).is_none()
+        });
+    }
+
+    /// As a child in the kernel: not even SIGCONT would get it to notice anything.
+    #[test]
+    fn dropping_a_stopped_worker_does_not_wait() {
+        let worker = hanging();
+        let pid = worker.pid;
+        kill(pid, Signal::SIGSTOP).unwrap();
+        eventually("stopped", || state(pid) == Some('T'));
+        drop(worker);
+        eventually("gone", || {
+            abandoned_workers();
+            state(pid).is_none()
+        });
+    }
+
+    #[test]
+    fn a_killed_worker_is_a_dead_worker() {
+        let worker = hanging();
+        kill(worker.pid, Signal::SIGKILL).unwrap();
+        assert_eq!(wait(&[&worker], None).unwrap(), [0]);
+        assert_eq!(worker.finish(), Err(SgError::WorkerDied));
+    }
+
+    /// Whoever reads the parent's output until its end must not wait for a child that hangs.
+    #[test]
+    fn a_worker_holds_none_of_its_parents_descriptors() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        // As standard output is: without close-on-exec, and this one also in the way of the
+        // descriptors that are closed below and above the worker's own.
+        fcntl(&writer, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+        let worker = hanging();
+        let copy = writer.try_clone().unwrap();
+        let other = hanging();
+        drop((writer, copy));
+        let mut end = [0];
+        assert_eq!(reader.read(&mut end).unwrap(), 0);
+        eventually("only its pipe is open", || {
+            open_descriptors(worker.pid) == 1
+        });
+        assert_eq!(wait(&[&worker, &other], Some(Duration::ZERO)).unwrap(), []);
+    }
+
+    #[test]
+    fn descriptors_can_be_closed_one_by_one() {
+        fn close_singly(job: Job<'_>) -> ! {
+            child::close_singly(job.pipe, job.close_below);
+            loop {
+                pause();
+            }
+        }
+        let command = COMMAND(SgData::None);
+        let worker = SgWorker::spawn_child(Path::new("/"), &command, close_singly).unwrap();
+        eventually("only its pipe is open", || {
+            open_descriptors(worker.pid) == 1
+        });
+    }
+
+    /// Forking while other threads hold the allocator's locks, or have signals handled.
+    #[test]
+    fn workers_start_from_many_threads() {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !DONE.load(Ordering::Relaxed) {
+                        (1..64).for_each(|n| drop(std::hint::black_box(vec![0_u8; n * 100])));
+                    }
+                });
+            }
+            let spawners: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        for _ in 0..50 {
+                            let refused = Err(SgError::Ioctl(Errno::ENOTTY));
+                            assert_eq!(answer("/dev/null", SgData::In(36)), refused);
+                        }
+                    })
+                })
+                .collect();
+            let results: Vec<_> = spawners.into_iter().map(|thread| thread.join()).collect();
+            DONE.store(true, Ordering::Relaxed);
+            assert!(results.iter().all(Result::is_ok));
+        });
+    }
+
+    #[test]
+    fn the_signal_mask_is_as_before() {
+        let mask = || SigSet::thread_get_mask().unwrap();
+        let before = mask();
+        drop(hanging());
+        assert_eq!(mask(), before);
+    }
+}
