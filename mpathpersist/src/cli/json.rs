@@ -5,12 +5,12 @@
 //! strings in hex (`"0x123abc"`: JSON numbers cannot hold 64 bits everywhere), counts are
 //! numbers. Every object has
 //!
-//! | field | |
-//! |---|---|
-//! | `action` | `read-keys`, `read-reservation`, `report-capabilities`, `read-full-status`, `register`, `register-ignore`, `register-move`, `reserve`, `release`, `clear`, `preempt`, `preempt-abort`; `null` if the command line was not understood |
-//! | `device` | the device as it was named, or `null` |
-//! | `map` | the name of the map, or `null` if it was not found |
-//! | `exit_status` | the exit status of this command |
+//! * `action`: `read-keys`, `read-reservation`, `report-capabilities`, `read-full-status`,
+//!   `register`, `register-ignore`, `register-move`, `reserve`, `release`, `clear`, `preempt` or
+//!   `preempt-abort`; `null` if the command line was not understood.
+//! * `device`: the device as it was named, or `null`.
+//! * `map`: the name of the map, or `null` if it was not found.
+//! * `exit_status`: the exit status of this command.
 //!
 //! A response has `complete`: `false` if `--alloc-length` cut it, so that what is not listed may
 //! exist all the same; and by action:
@@ -28,7 +28,16 @@
 //!
 //! A failure has `failure`: `kind` (a fixed word for programs), `message` (a sentence for
 //! people), `path` (the path it happened on, or `null`), `status` and `sense` (SCSI status and
-//! `key`, `asc`, `ascq`, as far as the device gave any, else `null`).
+//! `key`, `asc`, `ascq`, as far as the device gave any, else `null`). The kinds, by exit status:
+//!
+//! * 1: `syntax-error`, `not-root`, `batch-file`, `key-mismatch`, `no-key`.
+//! * 2 to 9: `not-ready`, `medium-error`, `hardware-error`, `illegal-request`, `unit-attention`,
+//!   `invalid-operation`, `aborted-command`, `no-sense`.
+//! * 10: `malformed-response`. 11: `reservation-conflict`.
+//! * 12: `device-not-found`, `not-a-block-device`.
+//! * 13: `not-a-multipath-map`, `no-usable-path`. 14: `worker`.
+//! * 15: `unreachable`, `unknown` (sent, but never answered), `incomplete`,
+//!   `holder-unreachable`, `scsi-status`, `sense`, `other`.
 use super::exit::ExitStatus;
 use super::response::Response;
 use super::verdict::Verdict;

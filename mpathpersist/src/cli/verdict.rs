@@ -75,8 +75,8 @@ pub fn judge<'a>(
 /// The verdict on a response that cannot be what was asked for, with what is wrong about it.
 pub fn judge_malformed(report: &Report, reason: &str) -> Verdict {
     let sentence = format!(
-        "{}: the response is not valid ({reason}): look at it with --hex, and tell the array's \
-         vendor",
+        "{}: the response is not valid ({reason}): look at it with 'sg_persist --in --hex', and \
+         tell the array's vendor",
         report.map
     );
     Verdict {
