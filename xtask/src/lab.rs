@@ -12,9 +12,11 @@ pub mod qemu;
 pub mod root;
 
 use std::fs::{self, File};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
+use crate::process;
 use binaries::Binary;
 use host::Readiness;
 use image::Image;
@@ -44,6 +46,66 @@ pub fn run_tests(workspace: &Path, arguments: &[String]) -> Result<Outcome> {
     }
     job.extend_from_slice(arguments);
     run(workspace, &job, Console::Stream)
+}
+
+/// Gives the person at this terminal a prompt in the guest.
+///
+/// # Errors
+/// As [`run_tests`].
+pub fn run_shell(workspace: &Path) -> Result<Outcome> {
+    let mut job = in_guest(&["shell"]);
+    if let Some((rows, columns)) = terminal_size() {
+        // A serial port does not know the size of the terminal at its other end.
+        let script = format!("stty rows {rows} cols {columns}; exec \"$@\"");
+        job.splice(0..0, ["bash", "-c", &script, "bash"].map(str::to_owned));
+    }
+    run(workspace, &job, Console::Terminal)
+}
+
+/// Shows the main job of the project on the real kernel.
+///
+/// # Errors
+/// As [`run_tests`].
+pub fn run_demo(workspace: &Path, program: &str) -> Result<Outcome> {
+    let color = if std::io::stdout().is_terminal() {
+        "--color"
+    } else {
+        "--no-color"
+    };
+    run(
+        workspace,
+        &in_guest(&["demo", color, program]),
+        Console::Stream,
+    )
+}
+
+/// Runs any command in the guest.
+///
+/// # Errors
+/// As [`run_tests`].
+pub fn run_command(workspace: &Path, command: &[String]) -> Result<Outcome> {
+    run(workspace, command, Console::Stream)
+}
+
+/// This program, inside.
+fn in_guest(arguments: &[&str]) -> Vec<String> {
+    ["xtask", "in-guest"]
+        .iter()
+        .chain(arguments)
+        .map(|word| (*word).to_owned())
+        .collect()
+}
+
+fn terminal_size() -> Option<(u16, u16)> {
+    let mut stty = process::tool("stty");
+    let size = stty
+        .arg("size")
+        .stdin(std::process::Stdio::inherit())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(size.stdout).ok()?;
+    let (rows, columns) = text.trim().split_once(' ')?;
+    Some((rows.parse().ok()?, columns.parse().ok()?))
 }
 
 /// Boots the guest and runs a job in it.

@@ -2,5 +2,6 @@
 //! inside its guest ([`guest`]).
 
 pub mod error;
+pub mod guest;
 pub mod lab;
 pub mod process;

@@ -1,10 +1,11 @@
 //! `cargo xtask TASK`: checks the project and shows it at work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::error::Result;
+use xtask::guest::{self, demo::Color};
 use xtask::lab::{self, Outcome};
 
 /// The project's tasks
@@ -18,10 +19,28 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Run the scenarios on a real kernel, in a QEMU guest (no root, no KVM needed)
+    ///
+    /// `lab demo` shows the main job there, `lab shell` gives a prompt with a map to try things
+    /// on, `lab exec COMMAND…` runs a command.
     Lab {
         /// Arguments of the test binary: names to filter by, `--list`, `--nocapture`, …
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// What `lab demo` and `lab shell` run inside the guest
+    #[command(hide = true, subcommand)]
+    InGuest(InGuest),
+}
+
+#[derive(Debug, Subcommand)]
+enum InGuest {
+    Shell,
+    Demo {
+        #[arg(long)]
+        color: bool,
+        #[arg(long)]
+        no_color: bool,
+        program: String,
     },
 }
 
@@ -35,7 +54,24 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<ExitCode> {
     match task {
-        Task::Lab { arguments } => finish(lab::run_tests(&workspace(), &arguments)?),
+        Task::Lab { arguments } => finish(run_lab(&workspace(), &arguments)?),
+        Task::InGuest(InGuest::Shell) => guest::shell::run().map(|()| ExitCode::SUCCESS),
+        Task::InGuest(InGuest::Demo { color, program, .. }) => {
+            let color = if color { Color::On } else { Color::Off };
+            guest::demo::run(&program, color).map(|()| ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn run_lab(workspace: &Path, arguments: &[String]) -> Result<Outcome> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["shell"] => lab::run_shell(workspace),
+        ["demo"] => lab::run_demo(workspace, "mpathpersist"),
+        // Another implementation, to compare with.
+        ["demo", program] => lab::run_demo(workspace, program),
+        ["exec", _, ..] => lab::run_command(workspace, arguments.get(1..).unwrap_or_default()),
+        _ => lab::run_tests(workspace, arguments),
     }
 }
 

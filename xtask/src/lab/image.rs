@@ -123,6 +123,7 @@ fn recipe() -> u64 {
         include_str!("modules.rs"),
         include_str!("root.rs"),
         include_str!("image.rs"),
+        crate::guest::DEFAULT_CONFIG,
     ];
     sources
         .iter()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::{Context, Error, Result};
-use crate::process;
+use crate::{guest, process};
 
 /// A folder that becomes the guest's root file system.
 #[derive(Debug)]
@@ -88,7 +88,9 @@ impl Root {
         for (name, contents) in FILES {
             self.write(name, contents)?;
         }
+        // What update-alternatives would have chosen.
         self.link("usr/bin/awk", "mawk")?;
+        self.link("usr/bin/which", "which.debianutils")?;
         self.link("etc/mtab", "/proc/self/mounts")?;
         if !self.path("usr/bin/sh").exists() {
             self.link("usr/bin/sh", "dash")?;
@@ -224,6 +226,7 @@ const FILES: &[(&str, &str)] = &[
     ("etc/hostname", "lab\n"),
     ("etc/hosts", "127.0.0.1 localhost lab\n"),
     ("etc/fstab", ""),
+    ("etc/multipath.conf", guest::DEFAULT_CONFIG),
     (
         "etc/nsswitch.conf",
         "passwd: files\ngroup: files\nhosts: files\n",

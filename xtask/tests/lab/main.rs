@@ -1,9 +1,35 @@
-//! The scenarios: tests that run inside the lab's guest, on the real kernel, by `cargo xtask lab`.
+//! The scenarios: an ordinary libtest binary that runs as root inside the lab's guest, on the real
+//! kernel, by `cargo xtask lab [FILTER…]`. Run anywhere else, every scenario refuses.
+//!
+//! To add one: a file per theme beside this one with a `mod` line below, and in it
+//!
+//! ```ignore
+//! #[test]
+//! fn what_is_shown() -> Result {
+//!     let lab = Lab::shared("mytheme")?;           // a name of its own; `alone` for a daemon
+//!     let mut lun = lab.lun(Fabric::Loop, 4)?;     // or Fabric::Iscsi
+//!     let other = lun.add_nexuses(2, 1)?;          // another node: its witness() is sg_persist
+//!     let map = lun.map()?;                        // a map without any daemon
+//!     run("mpathpersist", ["-i", "-k", "-d", map.node()])?.succeeded()?;
+//!     lun.paths()[0].set_offline()?;               // or delete, link_down, hang, …
+//!     assert!(other[0].witness().read_keys()?.keys.is_empty());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Scenarios run four at a time. What one makes goes when its `Lun`s are dropped. What must be
+//! waited for is waited for by `until`, never by sleeping for a fixed time.
 
-#[test]
-fn the_guest_is_there() {
-    assert!(
-        std::path::Path::new("/run/mpath-lab").is_dir(),
-        "run me by `cargo xtask lab`"
-    );
-}
+#![cfg_attr(
+    test,
+    expect(
+        clippy::indexing_slicing,
+        reason = "a wrong number of paths should end the test"
+    )
+)]
+
+mod binaries;
+mod distribution;
+mod faults;
+mod maps;
+mod target;
