@@ -1,11 +1,22 @@
 //! Tries one command on one path after another until a path accepts it.
+//!
+//! ```text
+//!   trying ── accepted, refused, failed ──────────────────────────► end
+//!     │ ▲ ─── conflict, not executed ──► trying the next path, or end
+//!     │ └──── all probes in ◄──┐
+//!     └────── first silence ──► probing: every path left, at once
+//! ```
+//!
+//! Behind a controller that hangs there are many paths. Each would cost a whole patience; looking
+//! at all of them at once costs one probe.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::courier::{Courier, Reply, Settled, Silence, Verdict};
+use crate::courier::{Courier, Persistence, Reply, Settled, Silence, Verdict};
+use crate::outcome::Outcome;
 use crate::reading::Progress;
-use crate::snapshot::PathId;
+use crate::snapshot::{PathId, PathState};
 use crate::wire::Command;
 
 /// Waits for one path's verdict on the command.
@@ -13,10 +24,11 @@ use crate::wire::Command;
 pub(crate) struct Attempt {
     command: Command,
     untried: VecDeque<PathId>,
+    probes: Probes,
     trail: Trail,
 }
 
-/// What the paths said that did not accept.
+/// Paths that did not accept, by what is known of the command there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trail {
     /// Paths that answered RESERVATION CONFLICT.
@@ -32,10 +44,18 @@ pub(crate) struct Trail {
 pub(crate) enum AttemptEnd {
     /// This path accepted.
     Done(PathId),
-    /// This path answered in a way that ends the matter.
+    /// This path answered in a way that ends the matter. After a failure too: whether the
+    /// command was executed is not known then, and one disk would have said the same.
     Answered(PathId, Reply),
     /// No path is left; the trail tells why.
     Exhausted,
+}
+
+#[derive(Debug, Clone)]
+enum Probes {
+    NotNeeded,
+    Pending(Vec<PathId>),
+    Done,
 }
 
 impl Attempt {
@@ -47,6 +67,7 @@ impl Attempt {
         Self {
             command,
             untried: paths.into(),
+            probes: Probes::NotNeeded,
             trail: Trail::default(),
         }
         .try_next(courier)
@@ -69,24 +90,62 @@ impl Attempt {
             }
             Verdict::Unreachable(Silence::Unknown) => {
                 self.trail.unknown.push(path);
-                self.try_next(courier)
+                self.probe_untried(courier)
             }
             Verdict::Unreachable(Silence::NotExecuted(reply)) => {
                 self.trail.silent.push((path, reply));
                 self.try_next(courier)
             }
-            Verdict::Probed(_) => Progress::Waiting(self),
+            Verdict::Probed(state) => self.note_probe(path, state, courier),
         }
     }
 
     fn try_next(mut self, courier: &mut Courier) -> Progress<Self, (AttemptEnd, Trail)> {
-        match self.untried.pop_front() {
-            Some(path) => {
-                courier.send(path, self.command.clone());
-                Progress::Waiting(self)
-            }
-            None => self.end(AttemptEnd::Exhausted),
+        let Some(path) = self.untried.pop_front() else {
+            return self.end(AttemptEnd::Exhausted);
+        };
+        let persistence = if self.untried.is_empty() {
+            Persistence::Deadline
+        } else {
+            Persistence::Patience
+        };
+        courier.send(path, self.command.clone(), persistence);
+        Progress::Waiting(self)
+    }
+
+    fn probe_untried(mut self, courier: &mut Courier) -> Progress<Self, (AttemptEnd, Trail)> {
+        if self.untried.is_empty() || !matches!(self.probes, Probes::NotNeeded) {
+            return self.try_next(courier);
         }
+        let pending = Vec::from(core::mem::take(&mut self.untried));
+        for path in &pending {
+            courier.probe(*path);
+        }
+        self.probes = Probes::Pending(pending);
+        Progress::Waiting(self)
+    }
+
+    fn note_probe(
+        mut self,
+        path: PathId,
+        state: PathState,
+        courier: &mut Courier,
+    ) -> Progress<Self, (AttemptEnd, Trail)> {
+        let Probes::Pending(pending) = &mut self.probes else {
+            return Progress::Waiting(self);
+        };
+        pending.retain(|other| *other != path);
+        let is_last = pending.is_empty();
+        if state == PathState::Usable {
+            self.untried.push_back(path);
+        } else {
+            self.trail.silent.push((path, None));
+        }
+        if !is_last {
+            return Progress::Waiting(self);
+        }
+        self.probes = Probes::Done;
+        self.try_next(courier)
     }
 
     fn end(self, end: AttemptEnd) -> Progress<Self, (AttemptEnd, Trail)> {
@@ -101,5 +160,22 @@ impl Trail {
             .iter()
             .copied()
             .chain(self.silent.iter().map(|(path, _)| *path))
+    }
+
+    /// The outcome of a request that no path accepted.
+    pub(crate) fn into_outcome(self) -> Outcome {
+        if let Some(path) = self.unknown.first() {
+            return Outcome::Unknown { path: *path };
+        }
+        if !self.conflicts.is_empty() {
+            return Outcome::Conflict;
+        }
+        let last = self.silent.last().map(|(path, _)| *path);
+        let mut replies = self.silent.into_iter().rev();
+        match (replies.find_map(|(path, reply)| Some((path, reply?))), last) {
+            (Some((path, reply)), _) => reply.into_outcome(path),
+            (None, Some(path)) => Outcome::Unreachable { path },
+            (None, None) => Outcome::NoUsablePath,
+        }
     }
 }

@@ -1,18 +1,22 @@
 //! Sends one command to many paths, each in a lane of its own, and settles every lane.
 //!
 //! ```text
-//!   lane:  sent ── accepted ─────────────────────────────► done
-//!           │ ──── conflict ── other command given ──► sent again (once)
-//!           │          └────── none given ───────────────► conflict
-//!           └───── unreachable ──► probing ── dead ──► next path of the lane, or absent
-//!                                     └────── usable ──► sent again (once) ──► behind
+//!   lane:  queued ──► sent ── accepted ──────────────────────► done
+//!            ▲         │ ──── conflict ── insisting (once) ──► queued, else conflict
+//!            │         │ ──── refused, failed ───────────────► answered
+//!            │         └───── unreachable ──► probing
+//!            └─────────────── usable, not sent too often ◄─┘
+//!
+//!   probing: dead ───────────────► the lane's next path, else absent
+//!            usable, or not known ► the lane's next path, else behind
 //! ```
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::courier::{Courier, Reply, Settled, Verdict};
+use crate::courier::{Courier, Persistence, Reply, Settled, Silence, Verdict};
 use crate::limits::MAX_REPEATS;
+use crate::outcome::Outcome;
 use crate::reading::Progress;
 use crate::snapshot::{PathId, PathState};
 use crate::wire::Command;
@@ -21,8 +25,10 @@ use crate::wire::Command;
 #[derive(Debug, Clone)]
 pub(crate) struct Broadcast {
     orders: Orders,
+    suspects: Vec<PathId>,
     queue: VecDeque<Lane>,
-    running: Vec<Lane>,
+    sent: Vec<Lane>,
+    probing: Vec<Lane>,
     result: BroadcastEnd,
 }
 
@@ -35,12 +41,16 @@ pub(crate) struct Orders {
     pub(crate) insist: Option<Command>,
     /// How many lanes run at once.
     pub(crate) width: Width,
+    /// How long a busy path is asked again.
+    pub(crate) persistence: Persistence,
 }
 
 /// How many paths are asked at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Width {
+    /// All of them, until a path says that it is busy.
     All,
+    /// One after the other.
     One,
 }
 
@@ -55,48 +65,41 @@ pub(crate) struct BroadcastEnd {
     pub(crate) absent: Vec<PathId>,
     /// Paths that answered otherwise.
     pub(crate) answered: Vec<(PathId, Reply)>,
-    /// Paths that are alive and yet gave no answer.
+    /// Paths that are alive, or may be, and yet gave no answer.
     pub(crate) behind: Vec<PathId>,
 }
 
+/// A group of paths of which one is enough: the one at work, and the others.
 #[derive(Debug, Clone)]
 struct Lane {
     path: PathId,
     alternates: VecDeque<PathId>,
-    start: Start,
     insisted: bool,
-    repeats: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Start {
-    Send,
-    Probe,
+    /// How often this path was given the command and stayed silent.
+    silences: u32,
 }
 
 impl Broadcast {
     /// `lanes` are groups of paths of which one is enough; `suspects` are paths that were
-    /// silent already: they are looked at before anything is sent to them.
+    /// silent already: they are looked at before anything more is sent to them.
     pub(crate) fn start(
         courier: &mut Courier,
         lanes: Vec<Vec<PathId>>,
         suspects: Vec<PathId>,
         orders: Orders,
     ) -> Progress<Self, BroadcastEnd> {
-        let lanes = lanes
-            .into_iter()
-            .filter_map(|paths| Lane::new(paths, Start::Send));
-        let suspects = suspects
-            .into_iter()
-            .filter_map(|path| Lane::new(Vec::from([path]), Start::Probe));
-        let queue = lanes.chain(suspects).collect();
-        Self {
+        let mut broadcast = Self {
             orders,
-            queue,
-            running: Vec::new(),
+            suspects,
+            queue: VecDeque::new(),
+            sent: Vec::new(),
+            probing: Vec::new(),
             result: BroadcastEnd::default(),
+        };
+        for paths in lanes {
+            broadcast.enter(paths.into(), courier);
         }
-        .advance(courier)
+        broadcast.advance(courier)
     }
 
     pub(crate) fn handle(
@@ -104,100 +107,125 @@ impl Broadcast {
         settled: Settled,
         courier: &mut Courier,
     ) -> Progress<Self, BroadcastEnd> {
-        let Some(at) = self
-            .running
-            .iter()
-            .position(|lane| lane.path == settled.path)
-        else {
-            return Progress::Waiting(self);
-        };
-        let lane = self.running.swap_remove(at);
-        self.settle(lane, settled.verdict, courier);
+        match settled.verdict {
+            Verdict::Probed(state) => {
+                if let Some(lane) = take(&mut self.probing, settled.path) {
+                    self.settle_probe(lane, state, courier);
+                }
+            }
+            verdict => {
+                if let Some(lane) = take(&mut self.sent, settled.path) {
+                    self.settle(lane, verdict, courier);
+                }
+            }
+        }
         self.advance(courier)
+    }
+
+    /// Starts a lane with the first of these paths; a suspect is looked at first.
+    fn enter(&mut self, mut paths: VecDeque<PathId>, courier: &mut Courier) {
+        let Some(path) = paths.pop_front() else {
+            return;
+        };
+        let is_suspect = self.suspects.contains(&path);
+        let lane = Lane {
+            path,
+            alternates: paths,
+            insisted: false,
+            silences: u32::from(is_suspect),
+        };
+        if is_suspect {
+            self.probe(lane, courier);
+        } else {
+            self.queue.push_back(lane);
+        }
+    }
+
+    fn probe(&mut self, lane: Lane, courier: &mut Courier) {
+        courier.probe(lane.path);
+        self.probing.push(lane);
     }
 
     fn settle(&mut self, mut lane: Lane, verdict: Verdict, courier: &mut Courier) {
         match verdict {
             Verdict::Done(_) => self.result.done.push(lane.path),
-            Verdict::Conflict => self.settle_conflict(lane, courier),
+            Verdict::Conflict if lane.insisted || self.orders.insist.is_none() => {
+                self.result.conflicts.push(lane.path);
+            }
+            Verdict::Conflict => {
+                lane.insisted = true;
+                self.queue.push_front(lane);
+            }
             Verdict::Refused(_, reply) | Verdict::Failed(reply) => {
                 self.result.answered.push((lane.path, reply));
             }
-            Verdict::Unreachable(_) => {
-                courier.probe(lane.path);
-                self.running.push(lane);
-            }
-            Verdict::Probed(PathState::Dead | PathState::Doubtful) => {
-                self.result.absent.push(lane.path);
-                if let Some(next) = lane.alternates.pop_front() {
-                    lane.path = next;
-                    lane.repeats = 0;
-                    self.run(lane, courier);
+            Verdict::Unreachable(silence) => {
+                lane.silences += 1;
+                self.probe(lane, courier);
+                if silence == Silence::Unknown {
+                    self.probe_queued(courier);
                 }
             }
-            Verdict::Probed(PathState::Usable) if lane.repeats < MAX_REPEATS => {
-                lane.repeats += 1;
-                lane.insisted = self.orders.insist.is_some();
-                self.resend(lane, courier);
-            }
-            Verdict::Probed(PathState::Usable) => self.result.behind.push(lane.path),
+            Verdict::Probed(_) => {}
         }
     }
 
-    fn settle_conflict(&mut self, mut lane: Lane, courier: &mut Courier) {
-        if lane.insisted || self.orders.insist.is_none() {
-            self.result.conflicts.push(lane.path);
-        } else {
-            lane.insisted = true;
-            self.resend(lane, courier);
+    /// One path hangs; the others that wait for their turn may be behind the same controller.
+    fn probe_queued(&mut self, courier: &mut Courier) {
+        for lane in core::mem::take(&mut self.queue) {
+            self.probe(lane, courier);
         }
     }
 
-    fn resend(&mut self, lane: Lane, courier: &mut Courier) {
-        self.run(
-            Lane {
-                start: Start::Send,
-                ..lane
-            },
-            courier,
-        );
-    }
-
-    fn run(&mut self, lane: Lane, courier: &mut Courier) {
-        let insist = self.orders.insist.as_ref().filter(|_| lane.insisted);
-        match lane.start {
-            Start::Send => {
-                courier.send(lane.path, insist.unwrap_or(&self.orders.command).clone());
-            }
-            Start::Probe => courier.probe(lane.path),
+    fn settle_probe(&mut self, mut lane: Lane, state: PathState, courier: &mut Courier) {
+        let is_usable = state == PathState::Usable;
+        if is_usable && lane.silences <= MAX_REPEATS {
+            lane.insisted |= lane.silences > 0 && self.orders.insist.is_some();
+            self.queue.push_back(lane);
+            return;
         }
-        self.running.push(lane);
+        if state == PathState::Dead {
+            self.result.absent.push(lane.path);
+        } else if lane.alternates.is_empty() {
+            self.result.behind.push(lane.path);
+        }
+        self.enter(lane.alternates, courier);
     }
 
     fn advance(mut self, courier: &mut Courier) -> Progress<Self, BroadcastEnd> {
-        while self.orders.width == Width::All || self.running.is_empty() {
+        while self.has_room(courier) {
             let Some(lane) = self.queue.pop_front() else {
                 break;
             };
-            self.run(lane, courier);
+            let insist = self.orders.insist.as_ref().filter(|_| lane.insisted);
+            let command = insist.unwrap_or(&self.orders.command).clone();
+            courier.send(lane.path, command, self.orders.persistence);
+            self.sent.push(lane);
         }
-        if self.running.is_empty() {
+        if self.sent.is_empty() && self.probing.is_empty() {
             return Progress::Ended(self.result);
         }
         Progress::Waiting(self)
     }
+
+    fn has_room(&self, courier: &Courier) -> bool {
+        let is_wide = self.orders.width == Width::All && !courier.is_one_at_a_time();
+        is_wide || self.sent.is_empty()
+    }
 }
 
-impl Lane {
-    fn new(paths: Vec<PathId>, start: Start) -> Option<Self> {
-        let mut alternates = VecDeque::from(paths);
-        let path = alternates.pop_front()?;
-        Some(Self {
-            path,
-            alternates,
-            start,
-            insisted: false,
-            repeats: 0,
-        })
+impl BroadcastEnd {
+    /// How a request ended whose every living path had to accept; `None` if they all did.
+    pub(crate) fn shortfall(&self) -> Option<Outcome> {
+        if let Some((path, reply)) = self.answered.first() {
+            return Some(reply.clone().into_outcome(*path));
+        }
+        let path = *self.behind.first().or(self.conflicts.first())?;
+        Some(Outcome::Incomplete { path })
     }
+}
+
+fn take(lanes: &mut Vec<Lane>, path: PathId) -> Option<Lane> {
+    let at = lanes.iter().position(|lane| lane.path == path)?;
+    Some(lanes.swap_remove(at))
 }

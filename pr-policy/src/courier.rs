@@ -9,6 +9,9 @@
 //!             │ └─── busy, ALUA transition ──► resting ──► sent again
 //!             └───── time is up ─────────────────────────────────────► settled: unreachable
 //! ```
+//!
+//! An answer counts only for the sending that it answers: what is resting or given up has no
+//! ticket any more.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -17,6 +20,7 @@ use core::time::Duration;
 use scsi_pr::{AnswerClass, Refusal, Sense, Status, UnitAttention};
 
 use crate::limits::{FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE};
+use crate::outcome::Outcome;
 use crate::snapshot::{PathId, PathState};
 use crate::wire::{Action, Answer, Command, Event, Ticket};
 
@@ -54,7 +58,7 @@ pub(crate) enum Verdict {
     Refused(Refusal, Reply),
     /// An answer that allows no conclusion.
     Failed(Reply),
-    /// The state found by a probe.
+    /// The state found by a probe; doubtful if the deadline came first.
     Probed(PathState),
 }
 
@@ -74,13 +78,27 @@ pub(crate) struct Reply {
     pub(crate) sense: Option<Sense>,
 }
 
+/// How long a path that keeps asking for patience is sent the same command again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// As long as one silent sending would take: something else can be done then.
+    Patience,
+    /// To the deadline: nothing is left to do without this path.
+    Deadline,
+}
+
 #[derive(Debug, Clone)]
 struct Task {
     ticket: Ticket,
     path: PathId,
     errand: Errand,
     phase: Phase,
+    /// How long one sending may stay without an answer.
+    patience: Duration,
+    /// When the sending under way counts as lost.
     give_up: Duration,
+    /// Nothing is sent again from then on.
+    stop: Duration,
     attentions: u32,
     back_off: Duration,
 }
@@ -102,6 +120,17 @@ enum Phase {
     },
 }
 
+impl Reply {
+    /// The outcome of a request that ends with this answer.
+    pub(crate) fn into_outcome(self, path: PathId) -> Outcome {
+        Outcome::Answered {
+            path,
+            status: self.status,
+            sense: self.sense,
+        }
+    }
+}
+
 impl Courier {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
@@ -117,17 +146,18 @@ impl Courier {
     }
 
     /// Sends a command; its verdict comes from one of the `handle_` methods.
-    pub(crate) fn send(&mut self, path: PathId, command: Command) {
+    pub(crate) fn send(&mut self, path: PathId, command: Command, persistence: Persistence) {
         let patience = match command {
             Command::In(_) => self.limits.deadline,
             Command::Out { .. } => self.limits.path_patience,
         };
-        self.begin(path, Errand::Command(command), patience);
+        self.begin(path, Errand::Command(command), patience, persistence);
     }
 
     /// Looks at a path; its verdict is [`Verdict::Probed`].
     pub(crate) fn probe(&mut self, path: PathId) {
-        self.begin(path, Errand::Probe, PROBE_PATIENCE);
+        let patience = PROBE_PATIENCE.min(self.limits.path_patience);
+        self.begin(path, Errand::Probe, patience, Persistence::Patience);
     }
 
     /// Asks for an alarm after `delay`; only the last one asked for counts.
@@ -155,8 +185,18 @@ impl Courier {
         self.limits
     }
 
+    /// Whether a path has said that it cannot take so much at once.
+    pub(crate) fn is_one_at_a_time(&self) -> bool {
+        self.one_at_a_time
+    }
+
     pub(crate) fn is_over_deadline(&self) -> bool {
         self.now >= self.limits.deadline
+    }
+
+    /// Takes note of the time; it never goes back.
+    pub(crate) fn advance_to(&mut self, now: Duration) {
+        self.now = self.now.max(now);
     }
 
     pub(crate) fn take_news(&mut self) -> Vec<UnitAttention> {
@@ -177,8 +217,8 @@ impl Courier {
             .min(self.limits.deadline)
     }
 
-    pub(crate) fn handle_time(&mut self, now: Duration) -> Vec<Settled> {
-        self.now = self.now.max(now);
+    /// Wakes what is due at the time last noted.
+    pub(crate) fn handle_time(&mut self) -> Vec<Settled> {
         let (due, waiting) = core::mem::take(&mut self.tasks)
             .into_iter()
             .partition(|task| task.wakes_at() <= self.now);
@@ -190,27 +230,41 @@ impl Courier {
     pub(crate) fn handle_event(&mut self, event: Event) -> Option<Settled> {
         match event {
             Event::Answered { ticket, answer } => {
-                let task = self.take(ticket)?;
-                self.judge(task, answer)
+                match self.take(ticket, |errand| matches!(errand, Errand::Command(_))) {
+                    Some(task) => self.judge(task, answer),
+                    None => self.skim(&answer),
+                }
             }
             Event::Probed { ticket, state } => {
-                let path = self.take(ticket)?.path;
+                let task = self.take(ticket, |errand| matches!(errand, Errand::Probe))?;
                 Some(Settled {
-                    path,
+                    path: task.path,
                     verdict: Verdict::Probed(state),
                 })
             }
         }
     }
 
-    fn begin(&mut self, path: PathId, errand: Errand, patience: Duration) {
-        let give_up = self.now.saturating_add(patience).min(self.limits.deadline);
+    fn begin(
+        &mut self,
+        path: PathId,
+        errand: Errand,
+        patience: Duration,
+        persistence: Persistence,
+    ) {
+        let deadline = self.limits.deadline;
+        let stop = match persistence {
+            Persistence::Patience => self.now.saturating_add(patience).min(deadline),
+            Persistence::Deadline => deadline,
+        };
         self.dispatch(Task {
             ticket: Ticket(0),
             path,
             errand,
-            phase: Phase::Sent,
-            give_up,
+            phase: Phase::TooLate,
+            patience,
+            give_up: self.now,
+            stop,
             attentions: 0,
             back_off: FIRST_BACK_OFF,
         });
@@ -224,42 +278,48 @@ impl Courier {
         }
         task.ticket = Ticket(self.next_ticket);
         task.phase = Phase::Sent;
+        task.give_up = self.now.saturating_add(task.patience).min(task.stop);
         self.next_ticket = self.next_ticket.wrapping_add(1);
-        let Task {
-            ticket,
-            path,
-            give_up,
-            ..
-        } = task;
-        self.actions.push_back(match &task.errand {
-            Errand::Probe => Action::Probe {
-                ticket,
-                path,
-                give_up,
-            },
-            Errand::Command(command) => Action::Send {
-                ticket,
-                path,
-                command: command.clone(),
-                give_up,
-            },
-        });
+        self.actions.push_back(task.action());
         self.tasks.push(task);
     }
 
-    fn take(&mut self, ticket: Ticket) -> Option<Task> {
-        let at = self.tasks.iter().position(|task| task.ticket == ticket)?;
+    fn take(&mut self, ticket: Ticket, is_kind: impl Fn(&Errand) -> bool) -> Option<Task> {
+        let awaits = |task: &Task| {
+            matches!(task.phase, Phase::Sent) && task.ticket == ticket && is_kind(&task.errand)
+        };
+        let at = self.tasks.iter().position(awaits)?;
         Some(self.tasks.swap_remove(at))
+    }
+
+    /// Nobody waits for this answer any more, but a unit attention is reported only once.
+    fn skim(&mut self, answer: &Answer) -> Option<Settled> {
+        if let Answer::Status { status, sense, .. } = answer
+            && let AnswerClass::UnitAttention(news) = scsi_pr::classify(*status, sense.as_ref())
+        {
+            self.note_news(news);
+        }
+        None
+    }
+
+    fn note_news(&mut self, news: UnitAttention) {
+        if news != UnitAttention::Other {
+            self.news.push(news);
+        }
     }
 
     fn wake(&mut self, task: Task) -> Option<Settled> {
         let verdict = match (&task.phase, &task.errand) {
+            // A probe that the deadline cut short says nothing about the path.
+            (Phase::Sent | Phase::TooLate, Errand::Probe) if self.is_over_deadline() => {
+                Verdict::Probed(PathState::Doubtful)
+            }
             (Phase::Sent | Phase::TooLate, Errand::Probe) => Verdict::Probed(PathState::Dead),
             (Phase::TooLate, Errand::Command(_)) => {
                 Verdict::Unreachable(Silence::NotExecuted(None))
             }
             (Phase::Sent, Errand::Command(_)) => Verdict::Unreachable(Silence::Unknown),
-            (Phase::Resting { last, .. }, _) if task.give_up <= self.now => {
+            (Phase::Resting { last, .. }, _) if task.stop <= self.now => {
                 Verdict::Unreachable(Silence::NotExecuted(Some(last.clone())))
             }
             (Phase::Resting { .. }, _) => {
@@ -274,8 +334,8 @@ impl Courier {
     }
 
     fn wake_rested(&mut self, mut task: Task) {
-        if self.one_at_a_time && self.tasks.iter().any(Task::is_command_under_way) {
-            let until = self.now.saturating_add(FIRST_BACK_OFF).min(task.give_up);
+        if task.is_out() && self.one_at_a_time && self.tasks.iter().any(Task::is_out_under_way) {
+            let until = self.now.saturating_add(FIRST_BACK_OFF).min(task.stop);
             if let Phase::Resting { until: rest, .. } = &mut task.phase {
                 *rest = until;
             }
@@ -305,7 +365,7 @@ impl Courier {
             AnswerClass::Done => settle(Verdict::Done(data)),
             AnswerClass::Conflict => settle(Verdict::Conflict),
             AnswerClass::UnitAttention(news) => {
-                self.news.push(news);
+                self.note_news(news);
                 self.repeat_at_once(task, reply)
             }
             AnswerClass::Busy => self.rest(task, reply),
@@ -330,8 +390,8 @@ impl Courier {
     }
 
     fn rest(&mut self, mut task: Task, last: Reply) -> Option<Settled> {
-        self.one_at_a_time |= last.status != Status::CHECK_CONDITION;
-        let until = self.now.saturating_add(task.back_off).min(task.give_up);
+        self.one_at_a_time |= task.is_out() && last.status != Status::CHECK_CONDITION;
+        let until = self.now.saturating_add(task.back_off).min(task.stop);
         task.back_off = (task.back_off * 2).min(MAX_BACK_OFF);
         task.phase = Phase::Resting { until, last };
         self.tasks.push(task);
@@ -340,6 +400,23 @@ impl Courier {
 }
 
 impl Task {
+    fn action(&self) -> Action {
+        let (ticket, path, give_up) = (self.ticket, self.path, self.give_up);
+        match &self.errand {
+            Errand::Probe => Action::Probe {
+                ticket,
+                path,
+                give_up,
+            },
+            Errand::Command(command) => Action::Send {
+                ticket,
+                path,
+                command: command.clone(),
+                give_up,
+            },
+        }
+    }
+
     fn wakes_at(&self) -> Duration {
         match self.phase {
             Phase::Sent | Phase::TooLate => self.give_up,
@@ -347,11 +424,12 @@ impl Task {
         }
     }
 
-    fn is_command_under_way(&self) -> bool {
-        matches!(
-            (&self.phase, &self.errand),
-            (Phase::Sent, Errand::Command(_))
-        )
+    fn is_out(&self) -> bool {
+        matches!(self.errand, Errand::Command(Command::Out { .. }))
+    }
+
+    fn is_out_under_way(&self) -> bool {
+        matches!(self.phase, Phase::Sent) && self.is_out()
     }
 }
 

@@ -10,7 +10,8 @@ use crate::outcome::Outcome;
 use crate::reading::Progress;
 use crate::register::Piloting;
 use crate::release::Releasing;
-use crate::request::{Preempt, Register, Request};
+use crate::request::{Preempt, Register, RegisterMode, Release, Request};
+use crate::restore::Aftermath;
 use crate::state::State;
 
 /// Waits to hear who holds the reservation.
@@ -52,9 +53,10 @@ fn decide(found: Option<Reservation>, job: &mut Job, courier: &mut Courier) -> S
     match job.request.clone() {
         Request::Register(register) => unregister(register, found, job, courier),
         Request::Preempt(preempt) => {
-            Asking::start_self_preempt(preempt.hits(found.as_ref()), job, courier)
+            let aftermath = preempt.aftermath(found.as_ref());
+            Asking::start(Some(aftermath), job, courier)
         }
-        _ => Asking::start(job, courier),
+        _ => Asking::start(None, job, courier),
     }
 }
 
@@ -67,26 +69,28 @@ fn unregister(
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    let ours = found.filter(|reservation| {
-        !reservation.reservation_type.is_all_registrants() && job.own_key() == Some(reservation.key)
-    });
-    match ours {
-        Some(Reservation {
-            key,
-            reservation_type,
-            ..
-        }) => Releasing::start_before_unregistering(register, key, reservation_type, job, courier),
+    match found.filter(|reservation| may_be_ours(reservation, &register, job)) {
+        Some(reservation) => {
+            let release = Release {
+                key: reservation.key,
+                reservation_type: reservation.reservation_type,
+            };
+            Releasing::start_before_unregistering(register, release, job, courier)
+        }
         None => Piloting::start(register, job, courier),
     }
 }
 
-/// What a preemption that names our own key, or no key, does to this node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SelfPreempt {
-    /// The sender keeps its registration and the reservation; our other paths lose theirs.
-    Keeping,
-    /// All our registrations go.
-    Removing,
+/// A RELEASE works only on the nexus that holds, with the holder's key: sent in vain it does
+/// nothing. So where no key of ours is known, and the device will unregister whatever is there,
+/// any holder's key is tried.
+fn may_be_ours(reservation: &Reservation, register: &Register, job: &Job) -> bool {
+    let is_ours = match (job.own_key(), register.mode) {
+        (Some(own), _) => own == reservation.key,
+        (None, RegisterMode::Ignore) => true,
+        (None, RegisterMode::Compare) => false,
+    };
+    is_ours && !reservation.reservation_type.is_all_registrants()
 }
 
 impl Preempt {
@@ -95,15 +99,16 @@ impl Preempt {
         self.victim == self.key || self.victim.is_none()
     }
 
-    fn hits(&self, found: Option<&Reservation>) -> SelfPreempt {
+    /// What this does to the sender's node (SPC-4 5.12.11.2), given who holds.
+    fn aftermath(&self, found: Option<&Reservation>) -> Aftermath {
         let takes_reservation = found.is_some_and(|reservation| {
             let is_shared = reservation.reservation_type.is_all_registrants();
             is_shared == self.victim.is_none() && is_held_by(reservation, self.victim)
         });
         if takes_reservation || self.victim.is_none() {
-            SelfPreempt::Keeping
+            Aftermath::Keeping
         } else {
-            SelfPreempt::Removing
+            Aftermath::Removing
         }
     }
 }

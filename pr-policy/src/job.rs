@@ -6,7 +6,7 @@ use scsi_pr::{
     BasicParameters, OutAction, RegisterAndMoveParameters, ReservationKey, ReservationType,
 };
 
-use crate::outcome::{Effects, Outcome};
+use crate::outcome::Effects;
 use crate::request::{Preempt, Register, RegisterAndMove, RegisterMode, Request};
 use crate::snapshot::{Path, PathId, PathState, Snapshot};
 use crate::transaction::FanOut;
@@ -60,53 +60,63 @@ impl Job {
         }
     }
 
-    /// Usable paths other than `except`, in groups of which one path is enough.
-    pub(crate) fn lanes(&self, register: &Register, except: &[PathId]) -> Vec<Vec<PathId>> {
-        let mut groups: Vec<(&Path, Vec<PathId>)> = Vec::new();
-        for path in self
+    /// Asks these paths last from now on: they have cost their patience already.
+    pub(crate) fn demote(&mut self, silent: &[PathId]) {
+        self.paths.sort_by_key(|path| silent.contains(&path.id));
+    }
+
+    /// Usable paths that the path which `accepted` does not cover, in groups of which one path
+    /// is enough; `suspects` come last in each.
+    pub(crate) fn lanes(
+        &self,
+        register: &Register,
+        accepted: Option<PathId>,
+        suspects: &[PathId],
+    ) -> Vec<Vec<PathId>> {
+        let mut lanes: Vec<Vec<PathId>> = Vec::new();
+        for path in self.usable() {
+            if !lanes.iter().any(|lane| lane.contains(&path)) {
+                lanes.push(self.covered_by(register, path));
+            }
+        }
+        lanes.retain(|lane| !accepted.is_some_and(|path| lane.contains(&path)));
+        for lane in &mut lanes {
+            lane.sort_by_key(|path| suspects.contains(path));
+        }
+        lanes
+    }
+
+    /// The usable paths that a registration through `id` counts for: with ALL_TG_PT every path
+    /// of its initiator port, where the port is known.
+    pub(crate) fn covered_by(&self, register: &Register, id: PathId) -> Vec<PathId> {
+        let port = self
             .paths
             .iter()
-            .filter(|path| path.state == PathState::Usable)
-        {
-            let mut same = groups
-                .iter_mut()
-                .filter(|(first, _)| is_same_port(first, path));
-            match same.next().filter(|_| register.all_tg_pt) {
-                Some((_, group)) => group.push(path.id),
-                None => groups.push((path, Vec::from([path.id]))),
-            }
-        }
-        let uncovered = |group: &Vec<PathId>| !group.iter().any(|id| except.contains(id));
-        groups
-            .into_iter()
-            .map(|(_, group)| group)
-            .filter(uncovered)
-            .collect()
+            .find(|path| path.id == id)
+            .and_then(|path| path.initiator_port.as_ref())
+            .filter(|_| register.all_tg_pt);
+        let is_covered = |path: &&Path| {
+            path.id == id || (port.is_some() && path.initiator_port.as_ref() == port)
+        };
+        let usable = self
+            .paths
+            .iter()
+            .filter(|path| path.state == PathState::Usable);
+        usable.filter(is_covered).map(|path| path.id).collect()
     }
 
-    /// The key this node is registered with until now, as far as it is known.
+    /// The key this node is registered with until now, as far as it is known. The key given
+    /// beside REGISTER AND IGNORE is a hint only: the device does not compare it.
     pub(crate) fn own_key(&self) -> Option<ReservationKey> {
+        let is_registered = |key: &ReservationKey| !key.is_none();
+        let given = self.request.key().filter(is_registered);
         match &self.request {
             Request::Register(register) if register.mode == RegisterMode::Ignore => {
-                self.remembered_key
+                self.remembered_key.filter(is_registered).or(given)
             }
-            request => request.key(),
-        }
-        .filter(|key| !key.is_none())
-    }
-
-    pub(crate) fn outcome_of(&self, path: PathId, reply: crate::courier::Reply) -> Outcome {
-        Outcome::Answered {
-            path,
-            status: reply.status,
-            sense: reply.sense,
+            _ => given,
         }
     }
-}
-
-/// Paths of one initiator port share an ALL_TG_PT registration.
-fn is_same_port(one: &Path, other: &Path) -> bool {
-    one.initiator_port.is_some() && one.initiator_port == other.initiator_port
 }
 
 impl Request {

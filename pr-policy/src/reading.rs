@@ -7,9 +7,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use scsi_pr::InAction;
+use scsi_pr::{FullStatusDescriptor, InAction};
 
-use crate::courier::{Courier, Reply, Settled, Silence, Verdict};
+use crate::courier::{Courier, Persistence, Reply, Settled, Silence, Verdict};
 use crate::limits::{FIRST_ALLOCATION, MAX_GROWTHS};
 use crate::snapshot::PathId;
 use crate::wire::Command;
@@ -88,8 +88,8 @@ impl Reading {
         self.asked.retain(|asked| *asked != path);
         match settled.verdict {
             Verdict::Done(data) => self.accept(path, data, courier),
-            Verdict::Refused(_, reply) => Progress::Ended(ReadEnd::Answered { path, reply }),
-            Verdict::Conflict => Progress::Ended(ReadEnd::Conflict),
+            Verdict::Refused(_, reply) => Self::end(ReadEnd::Answered { path, reply }, courier),
+            Verdict::Conflict => Self::end(ReadEnd::Conflict, courier),
             Verdict::Failed(reply) | Verdict::Unreachable(Silence::NotExecuted(Some(reply))) => {
                 self.last = Some(ReadEnd::Answered { path, reply });
                 self.ask_next(courier)
@@ -111,17 +111,19 @@ impl Reading {
             self.ask(path, courier);
             return Progress::Waiting(self);
         }
-        courier.clear_alarm();
         if self.asked.is_empty() {
-            return Progress::Ended(self.last.unwrap_or(ReadEnd::NoPath));
+            return Self::end(self.last.unwrap_or(ReadEnd::NoPath), courier);
         }
         Progress::Waiting(self)
     }
 
     fn ask(&mut self, path: PathId, courier: &mut Courier) {
-        courier.send(path, Command::read(self.action, self.allocation.length()));
+        let command = Command::read(self.action, self.allocation.length());
+        courier.send(path, command, Persistence::Deadline);
         self.asked.push(path);
-        if !self.untried.is_empty() {
+        if self.untried.is_empty() {
+            courier.clear_alarm();
+        } else {
             courier.set_alarm(courier.limits().read_patience);
         }
     }
@@ -132,16 +134,23 @@ impl Reading {
         data: Vec<u8>,
         courier: &mut Courier,
     ) -> Progress<Self, ReadEnd> {
-        courier.drop_all();
-        self.asked.clear();
         match self.allocation.grown_for(self.action, &data) {
             Some(larger) => {
+                courier.drop_all();
+                self.asked.clear();
                 self.allocation = larger;
                 self.untried.push_front(path);
                 self.ask_next(courier)
             }
-            None => Progress::Ended(ReadEnd::Response { path, data }),
+            None => Self::end(ReadEnd::Response { path, data }, courier),
         }
+    }
+
+    /// The other paths' answers are of no use any more. They must not reach the next state
+    /// either, which would take them for answers to commands of its own.
+    fn end(end: ReadEnd, courier: &mut Courier) -> Progress<Self, ReadEnd> {
+        courier.drop_all();
+        Progress::Ended(end)
     }
 }
 
@@ -157,16 +166,18 @@ impl Allocation {
         let Self::Growing { length, growths } = self else {
             return None;
         };
+        let largest = largest_descriptor(action)?;
         let full = full_length(data)?;
         let room = usize::from(length);
-        let fits = full <= room && !(may_be_cut_silently(action, full, room));
-        if fits || length == u16::MAX || growths == MAX_GROWTHS {
+        let is_whole = full.saturating_add(largest) <= room;
+        if is_whole || length == u16::MAX || growths == MAX_GROWTHS {
             return None;
         }
-        let length = if full <= room {
+        let is_last = growths + 1 == MAX_GROWTHS;
+        let length = if is_last || full <= room {
             u16::MAX
         } else {
-            u16::try_from(full).unwrap_or(u16::MAX)
+            u16::try_from(full.saturating_add(largest)).unwrap_or(u16::MAX)
         };
         Some(Self::Growing {
             length,
@@ -183,12 +194,16 @@ fn full_length(data: &[u8]) -> Option<usize> {
         .checked_add(8)
 }
 
-/// The kernel's target counts only the full status descriptors that it sent
-/// (drivers/target/target_core_pr.c), so a response that nearly fills its room may be cut.
-fn may_be_cut_silently(action: InAction, full: usize, room: usize) -> bool {
-    action == InAction::READ_FULL_STATUS && room.saturating_sub(full) < LARGEST_DESCRIPTOR
+/// The largest descriptor of a response that has any number of them; `None` for the others,
+/// which have a fixed length and no ADDITIONAL LENGTH that could be trusted to mean this.
+///
+/// The standard has ADDITIONAL LENGTH count all registrations, but targets have counted only
+/// those that fitted (`drivers/target/target_core_pr.c`, for READ FULL STATUS to this day): a
+/// response is taken for whole only if one more descriptor would have fitted too.
+fn largest_descriptor(action: InAction) -> Option<usize> {
+    match action {
+        InAction::READ_KEYS => Some(8),
+        InAction::READ_FULL_STATUS => usize::try_from(FullStatusDescriptor::MAX_LENGTH).ok(),
+        _ => None,
+    }
 }
-
-/// A full status descriptor: 24 bytes and a TransportID of at most 4 + 224 + 17 bytes (iSCSI
-/// name, separator and ISID), padded.
-const LARGEST_DESCRIPTOR: usize = 24 + 248;

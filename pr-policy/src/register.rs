@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
-use crate::courier::{Courier, Settled};
+use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
@@ -16,6 +16,7 @@ use crate::request::Register;
 use crate::snapshot::PathId;
 use crate::state::State;
 use crate::transaction::FanOut;
+use crate::undo::Undoing;
 
 /// Waits for a path to accept the registration.
 #[derive(Debug, Clone)]
@@ -59,7 +60,7 @@ impl Piloting {
                 FanningOut::start(register, Accepted(pilot), &trail, job, courier)
             }
             Progress::Ended((AttemptEnd::Answered(path, reply), _)) => {
-                State::Finished(job.outcome_of(path, reply))
+                State::Finished(reply.into_outcome(path))
             }
             Progress::Ended((AttemptEnd::Exhausted, trail)) => {
                 State::Finished(trail.into_outcome())
@@ -77,8 +78,6 @@ impl FanningOut {
         courier: &mut Courier,
     ) -> State {
         let suspects: Vec<PathId> = trail.unreachable().collect();
-        let mut settled = suspects.clone();
-        settled.push(accepted.0);
         let orders = Orders {
             command: register.following_command(),
             insist: Some(register.insisting_command()),
@@ -86,15 +85,16 @@ impl FanningOut {
                 FanOut::Parallel => Width::All,
                 FanOut::Sequential => Width::One,
             },
+            persistence: Persistence::Deadline,
         };
-        let lanes = job.lanes(&register, &settled);
+        let lanes = job.lanes(&register, Some(accepted.0), &suspects);
         let progress = Broadcast::start(courier, lanes, suspects, orders);
-        Self::after(progress, register, accepted, job)
+        Self::after(progress, register, accepted, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.broadcast.handle(settled, courier);
-        Self::after(progress, self.register, self.accepted, job)
+        Self::after(progress, self.register, self.accepted, job, courier)
     }
 
     fn after(
@@ -102,60 +102,49 @@ impl FanningOut {
         register: Register,
         accepted: Accepted,
         job: &mut Job,
+        courier: &mut Courier,
     ) -> State {
-        match progress {
-            Progress::Waiting(broadcast) => State::FanningOut(Self {
-                broadcast,
-                register,
-                accepted,
-            }),
-            Progress::Ended(end) => Self::ended(&register, accepted, end, job),
+        let end = match progress {
+            Progress::Waiting(broadcast) => {
+                return State::FanningOut(Self {
+                    broadcast,
+                    register,
+                    accepted,
+                });
+            }
+            Progress::Ended(end) => end,
+        };
+        let mut changed = Vec::from([accepted.0]);
+        changed.extend(&end.done);
+        note_effects(&register, &changed, &end, job);
+        match end.shortfall() {
+            Some(failure) => Undoing::start(register, changed, failure, job, courier),
+            None => State::Finished(Outcome::Done),
         }
-    }
-
-    fn ended(register: &Register, accepted: Accepted, end: BroadcastEnd, job: &mut Job) -> State {
-        note_effects(register, accepted, &end, job);
-        let answered = end.answered.into_iter().next();
-        let behind = end.behind.into_iter().chain(end.conflicts).next();
-        State::Finished(match (answered, behind) {
-            (Some((path, reply)), _) => job.outcome_of(path, reply),
-            (None, Some(path)) => Outcome::Incomplete { path },
-            (None, None) => Outcome::Done,
-        })
     }
 }
 
-fn note_effects(register: &Register, accepted: Accepted, end: &BroadcastEnd, job: &mut Job) {
-    let is_complete = end.answered.is_empty() && end.behind.is_empty() && end.conflicts.is_empty();
+fn note_effects(register: &Register, changed: &[PathId], end: &BroadcastEnd, job: &mut Job) {
     if !register.is_unregister() {
-        let mut paths = Vec::from([accepted.0]);
-        paths.extend(&end.done);
-        paths.sort_unstable();
-        let key = register.new_key;
-        job.effects.registration = Some(Registration::Registered { key, paths });
-    } else if is_complete {
+        job.effects.registration = Some(job.registered(register, changed));
+    } else if end.shortfall().is_none() {
         job.effects.registration = Some(Registration::Unregistered);
         job.effects.holding = Some(Holding::NotHeld);
     }
 }
 
-impl Trail {
-    /// The outcome of a request that no path accepted.
-    pub(crate) fn into_outcome(self) -> Outcome {
-        if let Some(path) = self.unknown.first() {
-            return Outcome::Unknown { path: *path };
-        }
-        if !self.conflicts.is_empty() {
-            return Outcome::Conflict;
-        }
-        match self.silent.into_iter().next_back() {
-            Some((path, Some(reply))) => Outcome::Answered {
-                path,
-                status: reply.status,
-                sense: reply.sense,
-            },
-            Some((path, None)) => Outcome::Unreachable { path },
-            None => Outcome::NoUsablePath,
+impl Job {
+    /// What is registered once these paths have accepted.
+    pub(crate) fn registered(&self, register: &Register, accepted: &[PathId]) -> Registration {
+        let covered = accepted
+            .iter()
+            .flat_map(|path| self.covered_by(register, *path));
+        let mut paths: Vec<PathId> = covered.chain(accepted.iter().copied()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        Registration::Registered {
+            key: register.new_key,
+            paths,
         }
     }
 }

@@ -1,22 +1,24 @@
 //! RELEASE: through every usable path, since any of them may be the holder; then a look whether
 //! the reservation is really gone.
 
-use scsi_pr::{Reservation, ReservationKey, ReservationType};
+use scsi_pr::Reservation;
 
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
-use crate::courier::{Courier, Settled};
+use crate::courier::{Courier, Persistence, Settled};
 use crate::holder::HolderReading;
 use crate::job::{Job, release_command};
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::register::Piloting;
 use crate::request::{Register, Release};
+use crate::snapshot::PathState;
 use crate::state::State;
 
 /// Waits for every usable path to answer RELEASE.
 #[derive(Debug, Clone)]
 pub(crate) struct Releasing {
     broadcast: Broadcast,
+    release: Release,
     purpose: Purpose,
 }
 
@@ -25,162 +27,212 @@ pub(crate) struct Releasing {
 pub(crate) struct Confirming {
     reading: HolderReading,
     release: Release,
+    purpose: Purpose,
+    answers: BroadcastEnd,
 }
 
 /// Why a reservation is released.
 #[derive(Debug, Clone)]
 enum Purpose {
     /// Somebody asked for it.
-    Asked(Release),
+    Asked,
     /// Unregistering a path under a standing reservation would fail I/O.
     BeforeUnregistering(Register),
 }
 
 impl Releasing {
     pub(crate) fn start(release: Release, job: &mut Job, courier: &mut Courier) -> State {
-        let Release {
-            key,
-            reservation_type,
-        } = release;
-        Self::begin(key, reservation_type, Purpose::Asked(release), job, courier)
+        Self::begin(release, Purpose::Asked, job, courier)
     }
 
-    /// Releases a reservation that this node holds, so that it can unregister.
+    /// Releases a reservation that this node may hold, so that it can unregister.
     pub(crate) fn start_before_unregistering(
         register: Register,
-        key: ReservationKey,
-        held: ReservationType,
+        release: Release,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
         Self::begin(
-            key,
-            held,
+            release,
             Purpose::BeforeUnregistering(register),
             job,
             courier,
         )
     }
 
-    fn begin(
-        key: ReservationKey,
-        held: ReservationType,
-        purpose: Purpose,
-        job: &mut Job,
-        courier: &mut Courier,
-    ) -> State {
+    fn begin(release: Release, purpose: Purpose, job: &mut Job, courier: &mut Courier) -> State {
         let lanes = job.usable().into_iter().map(|path| [path].into()).collect();
-        let command = release_command(key, held);
         let orders = Orders {
-            command,
+            command: release_command(release.key, release.reservation_type),
             insist: None,
             width: Width::All,
+            persistence: Persistence::Patience,
         };
         let progress = Broadcast::start(courier, lanes, [].into(), orders);
-        Self::after(progress, purpose, job, courier)
+        Self::after(progress, release, purpose, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.broadcast.handle(settled, courier);
-        Self::after(progress, self.purpose, job, courier)
+        Self::after(progress, self.release, self.purpose, job, courier)
     }
 
     fn after(
         progress: Progress<Broadcast, BroadcastEnd>,
+        release: Release,
         purpose: Purpose,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        match (progress, purpose) {
-            (Progress::Waiting(broadcast), purpose) => {
-                State::Releasing(Self { broadcast, purpose })
+        let answers = match progress {
+            Progress::Waiting(broadcast) => {
+                return State::Releasing(Self {
+                    broadcast,
+                    release,
+                    purpose,
+                });
             }
-            (Progress::Ended(_), Purpose::BeforeUnregistering(register)) => {
-                Piloting::start(register, job, courier)
+            Progress::Ended(answers) => answers,
+        };
+        for path in &answers.absent {
+            job.note_state(*path, PathState::Dead);
+        }
+        job.demote(&answers.behind);
+        match purpose {
+            _ if !answers.done.is_empty() => {
+                Confirming::start(release, purpose, answers, job, courier)
             }
-            (Progress::Ended(end), Purpose::Asked(release)) => {
-                Self::ended(release, end, job, courier)
-            }
+            Purpose::BeforeUnregistering(register) => State::pilot(register, job, courier),
+            Purpose::Asked => State::Finished(outcome_without_release(&answers)),
         }
     }
+}
 
-    fn ended(release: Release, end: BroadcastEnd, job: &mut Job, courier: &mut Courier) -> State {
-        for path in &end.absent {
-            job.note_state(*path, crate::snapshot::PathState::Dead);
-        }
-        if let Some((path, reply)) = end.answered.into_iter().next() {
-            return State::Finished(job.outcome_of(path, reply));
-        }
-        if !end.done.is_empty() {
-            return Confirming::start(release, job, courier);
-        }
-        State::Finished(
-            match (end.conflicts.first(), end.behind.first(), end.absent.last()) {
-                (Some(_), _, _) => Outcome::Conflict,
-                (None, Some(path), _) => Outcome::Unknown { path: *path },
-                (None, None, Some(path)) => Outcome::Unreachable { path: *path },
-                (None, None, None) => Outcome::NoUsablePath,
-            },
-        )
+/// No path has accepted RELEASE.
+fn outcome_without_release(answers: &BroadcastEnd) -> Outcome {
+    if let Some((path, reply)) = answers.answered.first() {
+        return reply.clone().into_outcome(*path);
+    }
+    match (
+        answers.behind.first(),
+        answers.conflicts.first(),
+        answers.absent.last(),
+    ) {
+        (Some(path), _, _) => Outcome::Unknown { path: *path },
+        (None, Some(_), _) => Outcome::Conflict,
+        (None, None, Some(path)) => Outcome::Unreachable { path: *path },
+        (None, None, None) => Outcome::NoUsablePath,
     }
 }
 
 impl Confirming {
-    fn start(release: Release, job: &mut Job, courier: &mut Courier) -> State {
+    fn start(
+        release: Release,
+        purpose: Purpose,
+        answers: BroadcastEnd,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
         let progress = HolderReading::start(job, courier);
-        Self::after(progress, release, job)
+        Self::after(progress, release, purpose, answers, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.reading.handle(settled, courier);
-        Self::after(progress, self.release, job)
+        Self::after(
+            progress,
+            self.release,
+            self.purpose,
+            self.answers,
+            job,
+            courier,
+        )
     }
 
     pub(crate) fn handle_alarm(self, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.reading.handle_alarm(courier);
-        Self::after(progress, self.release, job)
+        Self::after(
+            progress,
+            self.release,
+            self.purpose,
+            self.answers,
+            job,
+            courier,
+        )
     }
 
     fn after(
         progress: Progress<HolderReading, Result<Option<Reservation>, Outcome>>,
         release: Release,
+        purpose: Purpose,
+        answers: BroadcastEnd,
         job: &mut Job,
+        courier: &mut Courier,
     ) -> State {
-        match progress {
-            Progress::Waiting(reading) => State::Confirming(Self { reading, release }),
-            Progress::Ended(Err(outcome)) => State::Finished(outcome),
-            Progress::Ended(Ok(found)) => State::Finished(judge(found, &release, job)),
+        let found = match progress {
+            Progress::Waiting(reading) => {
+                return State::Confirming(Self {
+                    reading,
+                    release,
+                    purpose,
+                    answers,
+                });
+            }
+            Progress::Ended(found) => found,
+        };
+        let outcome = match found {
+            Ok(found) => judge(found, &release, &answers),
+            Err(outcome) => unseen(outcome),
+        };
+        if outcome == Outcome::Done {
+            job.effects.holding = Some(Holding::NotHeld);
+        }
+        match purpose {
+            Purpose::Asked => State::Finished(outcome),
+            Purpose::BeforeUnregistering(register) => State::pilot(register, job, courier),
         }
     }
 }
 
-/// A registered path accepted RELEASE; is what stands now somebody else's, or did it miss ours?
-fn judge(found: Option<Reservation>, release: &Release, job: &mut Job) -> Outcome {
-    let Some(reservation) = found.filter(|reservation| reservation.key == release.key) else {
-        return match found {
-            // Every registrant holds it: the paths that answered did not match its type.
-            Some(reservation)
-                if reservation.reservation_type.is_all_registrants()
-                    && reservation.reservation_type != release.reservation_type =>
-            {
-                Outcome::Conflict
-            }
-            _ => {
-                job.effects.holding = Some(Holding::NotHeld);
-                Outcome::Done
-            }
-        };
+impl State {
+    fn pilot(register: Register, job: &mut Job, courier: &mut Courier) -> Self {
+        if job.usable().is_empty() {
+            return Self::Finished(Outcome::NoUsablePath);
+        }
+        Piloting::start(register, job, courier)
+    }
+}
+
+/// A path accepted RELEASE; is what stands now somebody else's, or did it miss ours?
+fn judge(found: Option<Reservation>, release: &Release, answers: &BroadcastEnd) -> Outcome {
+    let is_missed = |reservation: &Reservation| {
+        let is_shared = reservation.reservation_type.is_all_registrants();
+        let is_same_type = reservation.reservation_type == release.reservation_type;
+        // Every registrant holds a shared one, and one of another type was not released.
+        reservation.key == release.key && !is_shared || is_shared && !is_same_type
     };
+    let Some(reservation) = found.filter(is_missed) else {
+        return Outcome::Done;
+    };
+    if let Some((path, reply)) = answers.answered.first() {
+        return reply.clone().into_outcome(*path);
+    }
     if reservation.reservation_type != release.reservation_type {
         return Outcome::Conflict;
     }
-    let Reservation {
-        key,
-        reservation_type,
-        ..
-    } = reservation;
-    Outcome::HolderUnreachable {
-        key,
-        reservation_type,
+    match answers.behind.first() {
+        Some(path) => Outcome::Incomplete { path: *path },
+        None => Outcome::HolderUnreachable {
+            key: reservation.key,
+            reservation_type: reservation.reservation_type,
+        },
+    }
+}
+
+/// A path accepted RELEASE, but nobody can say whether it was the holder.
+fn unseen(read: Outcome) -> Outcome {
+    match read {
+        Outcome::Unreachable { path } => Outcome::Unknown { path },
+        other => other,
     }
 }

@@ -3,23 +3,28 @@
 //! ```text
 //!   read:        Answering ─► end
 //!   out:         Surveying ─► (by request)
-//!   register:    Piloting ─► FanningOut ─► end
-//!   unregister:  Inspecting ─► [Releasing] ─► Piloting ─► FanningOut ─► end
+//!   register:    Piloting ─► FanningOut ─► [Undoing] ─► end
+//!   unregister:  Inspecting ─► [Releasing ─► Confirming] ─► Piloting ─► FanningOut ─► end
 //!   release:     Releasing ─► Confirming ─► end
 //!   preempt:     [Inspecting] ─► Asking ─► [Verifying] ─► Learning ─► [Restoring] ─► end
+//!   move:        Asking ─► [Restoring] ─► end
 //!   other:       Asking ─► [Verifying] ─► end
 //! ```
 
-use crate::ask::{Asking, Learning, Restoring, Verifying};
+use crate::ask::Asking;
 use crate::courier::{Courier, Settled};
 use crate::inspect::Inspecting;
 use crate::job::Job;
+use crate::learn::Learning;
 use crate::outcome::Outcome;
 use crate::read::Answering;
 use crate::register::{FanningOut, Piloting};
 use crate::release::{Confirming, Releasing};
 use crate::request::Request;
+use crate::restore::Restoring;
 use crate::survey::Surveying;
+use crate::undo::Undoing;
+use crate::verify::Verifying;
 
 /// Where a transaction stands: what it waits for, or how it ended.
 #[derive(Debug, Clone)]
@@ -34,6 +39,8 @@ pub(crate) enum State {
     Piloting(Piloting),
     /// Waits for the other paths to follow.
     FanningOut(FanningOut),
+    /// Waits for the paths that followed to take the old key again, since one refused.
+    Undoing(Undoing),
     /// Waits for every path to answer RELEASE.
     Releasing(Releasing),
     /// Waits to hear whether the reservation is gone.
@@ -44,7 +51,7 @@ pub(crate) enum State {
     Verifying(Verifying),
     /// Waits to hear who holds the reservation after a preemption.
     Learning(Learning),
-    /// Waits for the paths that a preemption of our own key changed to be put right.
+    /// Waits for our other paths to be put right after a command that took their registrations.
     Restoring(Restoring),
     /// Has ended.
     Finished(Outcome),
@@ -76,7 +83,7 @@ impl State {
             Request::Reserve(_)
             | Request::Clear(_)
             | Request::Preempt(_)
-            | Request::RegisterAndMove(_) => Asking::start(job, courier),
+            | Request::RegisterAndMove(_) => Asking::start(None, job, courier),
         }
     }
 
@@ -87,6 +94,7 @@ impl State {
             Self::Inspecting(state) => state.handle(settled, job, courier),
             Self::Piloting(state) => state.handle(settled, job, courier),
             Self::FanningOut(state) => state.handle(settled, job, courier),
+            Self::Undoing(state) => state.handle(settled, job, courier),
             Self::Releasing(state) => state.handle(settled, job, courier),
             Self::Confirming(state) => state.handle(settled, job, courier),
             Self::Asking(state) => state.handle(settled, job, courier),
@@ -116,6 +124,7 @@ impl State {
             Self::Inspecting(_) => "Inspecting",
             Self::Piloting(_) => "Piloting",
             Self::FanningOut(_) => "FanningOut",
+            Self::Undoing(_) => "Undoing",
             Self::Releasing(_) => "Releasing",
             Self::Confirming(_) => "Confirming",
             Self::Asking(_) => "Asking",

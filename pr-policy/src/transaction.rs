@@ -95,19 +95,27 @@ impl Transaction {
         self.courier.poll_timeout()
     }
 
-    /// Takes in what happened. Answers that come too late are ignored.
+    /// Takes in what happened. An answer that was given up is ignored; one that is there counts,
+    /// although its time may have run out while nobody looked.
     pub fn handle_event(&mut self, now: Duration, event: Event) {
-        self.handle_timeout(now);
+        self.courier.advance_to(now);
         let settled = self.courier.handle_event(event);
         self.settle(settled);
+        self.handle_timeout(now);
     }
 
-    /// Takes in that time has passed.
+    /// Takes in that time has passed. Once the deadline is reached there is an outcome.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let settled = self.courier.handle_time(now);
-        self.settle(settled);
-        if self.courier.take_alarm() {
-            self.advance(|state, job, courier| state.handle_alarm(job, courier));
+        self.courier.advance_to(now);
+        loop {
+            let settled = self.courier.handle_time();
+            let is_quiet = settled.is_empty();
+            self.settle(settled);
+            if self.courier.take_alarm() {
+                self.advance(|state, job, courier| state.handle_alarm(job, courier));
+            } else if is_quiet {
+                break;
+            }
         }
     }
 
@@ -118,6 +126,12 @@ impl Transaction {
             State::Finished(outcome) => Some(outcome),
             _ => None,
         }
+    }
+
+    /// What the transaction waits for, in one word: for logs and for tables of its states.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        self.state.name()
     }
 
     /// What has changed so far.

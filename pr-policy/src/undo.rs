@@ -1,0 +1,102 @@
+//! Putting back what a failed registration has changed.
+//!
+//! One disk that refuses a registration has changed nothing. A map may have changed some of its
+//! paths before one that carries I/O refuses, and would be left with two keys: the paths that
+//! accepted get the old key again, where it is known. This is tried once and never changes the
+//! outcome; what could not be put back stays in the effects.
+
+use alloc::vec::Vec;
+
+use scsi_pr::ReservationKey;
+
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
+use crate::courier::{Courier, Persistence, Settled};
+use crate::job::Job;
+use crate::outcome::Outcome;
+use crate::reading::Progress;
+use crate::request::{Register, RegisterMode};
+use crate::snapshot::PathId;
+use crate::state::State;
+
+/// Waits for the paths that had accepted to take the old key again.
+#[derive(Debug, Clone)]
+pub(crate) struct Undoing {
+    broadcast: Broadcast,
+    register: Register,
+    changed: Vec<PathId>,
+    failure: Outcome,
+}
+
+impl Undoing {
+    pub(crate) fn start(
+        register: Register,
+        changed: Vec<PathId>,
+        failure: Outcome,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let Some(old) = old_key(&register, job).filter(|old| *old != register.new_key) else {
+            return State::Finished(failure);
+        };
+        let back = Register {
+            mode: RegisterMode::Compare,
+            key: register.new_key,
+            new_key: old,
+            aptpl: job.remembered_aptpl,
+            all_tg_pt: register.all_tg_pt,
+            transport_ids: Vec::new(),
+        };
+        let orders = Orders {
+            command: back.command(),
+            insist: None,
+            width: Width::All,
+            persistence: Persistence::Deadline,
+        };
+        let lanes = changed.iter().map(|path| Vec::from([*path])).collect();
+        let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
+        Self::after(progress, register, changed, failure, job)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.broadcast.handle(settled, courier);
+        Self::after(progress, self.register, self.changed, self.failure, job)
+    }
+
+    fn after(
+        progress: Progress<Broadcast, BroadcastEnd>,
+        register: Register,
+        changed: Vec<PathId>,
+        failure: Outcome,
+        job: &mut Job,
+    ) -> State {
+        let end = match progress {
+            Progress::Waiting(broadcast) => {
+                return State::Undoing(Self {
+                    broadcast,
+                    register,
+                    changed,
+                    failure,
+                });
+            }
+            Progress::Ended(end) => end,
+        };
+        let is_left = |path: &PathId| !end.done.contains(path);
+        let left: Vec<PathId> = changed.into_iter().filter(is_left).collect();
+        job.effects.registration = if left.is_empty() {
+            None
+        } else {
+            Some(job.registered(&register, &left))
+        };
+        State::Finished(failure)
+    }
+}
+
+/// The key that stood on the paths before; `None` where nobody knows, or where a registration
+/// was to end: putting that back could not be told from registering anew.
+fn old_key(register: &Register, job: &Job) -> Option<ReservationKey> {
+    match register.mode {
+        _ if register.is_unregister() => None,
+        RegisterMode::Compare => Some(register.key),
+        RegisterMode::Ignore => job.remembered_key,
+    }
+}

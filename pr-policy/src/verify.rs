@@ -1,0 +1,138 @@
+//! A command whose answer was lost: the device is asked whether it was executed.
+
+use scsi_pr::{InAction, ReadKeys, ReadReservation, ReservationKey};
+
+use crate::attempt::Trail;
+use crate::courier::{Courier, Settled};
+use crate::job::Job;
+use crate::outcome::Outcome;
+use crate::reading::{Progress, ReadEnd, Reading};
+use crate::request::{Clear, Preempt, Request, Reserve};
+use crate::restore::Aftermath;
+use crate::snapshot::PathId;
+use crate::state::State;
+
+/// Waits for the reading that tells whether a command without an answer was executed.
+#[derive(Debug, Clone)]
+pub(crate) struct Verifying {
+    reading: Reading,
+    doubt: Doubt,
+}
+
+/// What is to be found out.
+#[derive(Debug, Clone)]
+struct Doubt {
+    /// The path whose answer is missing.
+    silent: PathId,
+    trail: Trail,
+    aftermath: Option<Aftermath>,
+}
+
+impl Verifying {
+    pub(crate) fn start(
+        silent: PathId,
+        trail: Trail,
+        aftermath: Option<Aftermath>,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let action = match job.request {
+            Request::Reserve(_) => InAction::READ_RESERVATION,
+            Request::Clear(_) | Request::Preempt(_) => InAction::READ_KEYS,
+            _ => return State::Finished(Outcome::Unknown { path: silent }),
+        };
+        let doubt = Doubt {
+            silent,
+            trail,
+            aftermath,
+        };
+        let progress = Reading::start(courier, job.readable(), action, None);
+        Self::after(progress, doubt, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.reading.handle(settled, courier);
+        Self::after(progress, self.doubt, job, courier)
+    }
+
+    pub(crate) fn handle_alarm(self, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.reading.handle_alarm(courier);
+        Self::after(progress, self.doubt, job, courier)
+    }
+
+    fn after(
+        progress: Progress<Reading, ReadEnd>,
+        doubt: Doubt,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let end = match progress {
+            Progress::Waiting(reading) => return State::Verifying(Self { reading, doubt }),
+            Progress::Ended(end) => end,
+        };
+        let was_executed = match end {
+            ReadEnd::Response { data, .. } => doubt.was_executed(job, &data),
+            _ => None,
+        };
+        match was_executed {
+            Some(true) => State::accepted(None, doubt.aftermath, job, courier),
+            Some(false) if !doubt.trail.conflicts.is_empty() => State::Finished(Outcome::Conflict),
+            // Not executed yet, perhaps: the path may still have it in a queue.
+            Some(false) | None => State::Finished(Outcome::Unknown { path: doubt.silent }),
+        }
+    }
+}
+
+impl Doubt {
+    /// Whether the command shows in what the device says now; `None` if that cannot be told.
+    fn was_executed(&self, job: &Job, data: &[u8]) -> Option<bool> {
+        match &job.request {
+            Request::Reserve(reserve) => reserve.was_executed(&ReadReservation::decode(data).ok()?),
+            Request::Clear(clear) => clear.was_executed(job, &ReadKeys::decode(data).ok()?),
+            Request::Preempt(preempt) => {
+                Some(preempt.was_executed(self.aftermath, &ReadKeys::decode(data).ok()?))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Reserve {
+    fn was_executed(&self, seen: &ReadReservation) -> Option<bool> {
+        let found = seen.reservation.filter(|reservation| {
+            reservation.reservation_type == self.reservation_type
+                && (reservation.key == self.key
+                    || reservation.reservation_type.is_all_registrants())
+        });
+        match found {
+            // It names no holder, so it may have stood there before.
+            Some(reservation) if reservation.reservation_type.is_all_registrants() => None,
+            found => Some(found.is_some()),
+        }
+    }
+}
+
+impl Clear {
+    /// Other nodes may have registered since, so only our own key counts.
+    fn was_executed(&self, job: &Job, seen: &ReadKeys) -> Option<bool> {
+        if seen.keys.contains(&self.key) {
+            return Some(false);
+        }
+        let was_registered = job.remembered_key == Some(self.key);
+        (was_registered || seen.keys.is_empty()).then_some(true)
+    }
+}
+
+impl Preempt {
+    fn was_executed(&self, aftermath: Option<Aftermath>, seen: &ReadKeys) -> bool {
+        let count = |key: ReservationKey| seen.keys.iter().filter(|seen| **seen == key).count();
+        match aftermath {
+            None => count(self.key) > 0 && count(self.victim) == 0,
+            // Of all registrations only the sender's is left, or of those with its key.
+            Some(Aftermath::Keeping) if self.victim.is_none() => seen.keys == [self.key],
+            Some(Aftermath::Keeping) => count(self.key) == 1,
+            // The kernel's target spares the sender under an all-registrants reservation.
+            Some(Aftermath::Removing) => count(self.key) <= 1,
+        }
+    }
+}
