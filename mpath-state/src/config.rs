@@ -20,6 +20,8 @@ mod file;
 mod keywords;
 mod origin;
 mod problem;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::fs;

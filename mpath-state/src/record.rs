@@ -14,7 +14,10 @@
 mod error;
 mod files;
 mod intent;
+mod json;
 mod map_record;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -22,9 +25,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub use error::{Holder, LockError, RecordError};
 pub use intent::Intent;
@@ -87,7 +87,7 @@ impl RecordDir {
             wwid: wwid.to_owned(),
         })?;
         let path = self.path.join(format!("{stem}.json"));
-        read_checked(&path, wwid)
+        json::read_record(&path, wwid)
     }
 
     fn open_lock(&self, path: &Path) -> Result<File, LockError> {
@@ -135,7 +135,7 @@ impl MapLock {
     /// The record cannot be read; one that cannot be understood is moved aside, so that the
     /// next call gives `None`. What it knew is then unknown, not unset.
     pub fn read(&self) -> Result<Option<MapRecord>, RecordError> {
-        set_corrupt_aside(read_checked(&self.record_path(), &self.wwid))
+        json::set_corrupt_aside(json::read_record(&self.record_path(), &self.wwid))
     }
 
     /// Replaces the record: whoever reads it, also after a crash, sees the old or the new.
@@ -147,7 +147,7 @@ impl MapLock {
             let (wwid, locked) = (record.wwid.clone(), self.wwid.clone());
             return Err(RecordError::OtherMap { wwid, locked });
         }
-        write_json(&self.record_path(), record)
+        json::write(&self.record_path(), record)
     }
 
     /// What is under way on the map.
@@ -182,11 +182,7 @@ impl Journal<'_> {
     /// # Errors
     /// As [`MapLock::read`].
     pub fn read(&self) -> Result<Option<Intent>, RecordError> {
-        let path = self.path();
-        let intent = files::read(&path)?
-            .map(|bytes| parse::<Intent>(&path, &bytes))
-            .transpose();
-        set_corrupt_aside(intent)
+        json::set_corrupt_aside(json::read_intent(&self.path()))
     }
 
     /// Announces a change, or a further step of it, in place of what was announced before.
@@ -194,7 +190,7 @@ impl Journal<'_> {
     /// # Errors
     /// It cannot be written; what was announced before stands then.
     pub fn write(&self, intent: &Intent) -> Result<(), RecordError> {
-        write_json(&self.path(), intent)
+        json::write(&self.path(), intent)
     }
 
     /// The change is finished, or undone.
@@ -208,99 +204,6 @@ impl Journal<'_> {
     fn path(&self) -> PathBuf {
         self.lock.dir.join(format!("{}.journal", self.lock.stem))
     }
-}
-
-/// A value with a format version.
-trait Versioned {
-    /// The newest version that this program understands.
-    const NEWEST: u32;
-
-    fn version(&self) -> u32;
-}
-
-impl Versioned for MapRecord {
-    const NEWEST: u32 = Self::VERSION;
-
-    fn version(&self) -> u32 {
-        self.version
-    }
-}
-
-impl Versioned for Intent {
-    const NEWEST: u32 = Self::VERSION;
-
-    fn version(&self) -> u32 {
-        self.version
-    }
-}
-
-fn read_checked(path: &Path, wwid: &str) -> Result<Option<MapRecord>, RecordError> {
-    let Some(bytes) = files::read(path)? else {
-        return Ok(None);
-    };
-    let record: MapRecord = parse(path, &bytes)?;
-    if record.wwid != wwid {
-        let reason = format!("it is the record of {}", record.wwid);
-        return Err(RecordError::Corrupt {
-            path: path.to_owned(),
-            moved_to: None,
-            reason,
-        });
-    }
-    Ok(Some(record))
-}
-
-fn parse<T: DeserializeOwned + Versioned>(path: &Path, bytes: &[u8]) -> Result<T, RecordError> {
-    let corrupt = |error: serde_json::Error| RecordError::Corrupt {
-        path: path.to_owned(),
-        moved_to: None,
-        reason: error.to_string(),
-    };
-    // The version first: a later format may well look corrupt to this program.
-    let Version { version } = serde_json::from_slice(bytes).map_err(corrupt)?;
-    if version > T::NEWEST {
-        let path = path.to_owned();
-        return Err(RecordError::Version {
-            path,
-            found: version,
-            newest: T::NEWEST,
-        });
-    }
-    serde_json::from_slice(bytes).map_err(corrupt)
-}
-
-#[derive(serde::Deserialize)]
-struct Version {
-    version: u32,
-}
-
-/// Moves what could not be understood out of the way and says where to.
-fn set_corrupt_aside<T>(result: Result<T, RecordError>) -> Result<T, RecordError> {
-    match result {
-        Err(RecordError::Corrupt { path, reason, .. }) => {
-            let moved_to = files::set_aside(&path)?;
-            Err(RecordError::Corrupt {
-                path,
-                moved_to: Some(moved_to),
-                reason,
-            })
-        }
-        other => other,
-    }
-}
-
-fn write_json<T: Serialize + Versioned>(path: &Path, value: &T) -> Result<(), RecordError> {
-    debug_assert!(
-        value.version() <= T::NEWEST,
-        "a version that cannot be read back"
-    );
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| RecordError::Io {
-        action: "encode",
-        path: path.to_owned(),
-        source: io::Error::other(error),
-    })?;
-    bytes.push(b'\n');
-    files::replace(path, &bytes)
 }
 
 /// For whoever waits in vain: who it is waiting for.

@@ -223,7 +223,7 @@ impl FileReader<'_> {
         if !first {
             let section = scope.name();
             self.warning(format!(
-                "'{keyword}' stands twice in this {section}, the last counts"
+                "'{keyword}' stands twice in one {section} section, the last counts"
             ));
         }
         let place = Place {
