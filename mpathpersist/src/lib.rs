@@ -1,2 +1,23 @@
-//! The hands.
+//! SCSI persistent reservations on a dm-multipath map, as if it were one disk.
+//!
+//! * [`Device`] is the library: open a map, [run](Device::run) a [`pr_policy::Request`].
+//! * [`cli`] is the command `mpathpersist`, texts and exit statuses included.
+//! * [`executor`] carries a [`pr_policy::Transaction`] out with any [`executor::Hands`].
+//!
+//! What to send to which path is decided in `pr-policy`; nothing here judges an answer.
 #![forbid(unsafe_code)]
+
+mod books;
+pub mod cli;
+mod daemon;
+mod device;
+pub mod executor;
+mod host;
+mod kernel;
+mod map;
+
+pub use cli::runner::{Doubt, Failure, FanOut, Report, RunOptions, Runner};
+pub use daemon::{Daemon, DaemonError};
+pub use device::{Device, HostRunner};
+pub use host::Host;
+pub use kernel::{KernelHands, KernelPath};

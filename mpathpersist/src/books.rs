@@ -1,0 +1,323 @@
+//! What is remembered around a change: the stored key, the journal, the record, and what the
+//! daemon is told.
+//!
+//! Order is everything here. The key is stored before the first command is sent, so that a path
+//! which returns meanwhile gets the right one; the journal says what is under way, so that
+//! whoever locks the map after a crash can tell; the record and the daemon learn the result.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mpath_state::prkeys::{PrKeysError, PrKeysFile};
+use mpath_state::protocol::{Command, DeviceId, Reply};
+use mpath_state::record::{Intent, MapLock, MapRecord, Nexus};
+use mpath_state::{PrStatus, StoredKey};
+use pr_policy::{
+    ConfiguredKey, Effects, Holding, KeyPlan, PathId, Registration, Request, Snapshot,
+};
+
+use crate::daemon::Daemon;
+use crate::map::OpenMap;
+
+/// The books of one map while it is locked.
+#[derive(Debug)]
+pub(crate) struct Books<'a> {
+    map: &'a OpenMap,
+    lock: MapLock,
+    prkeys: PrKeysFile,
+    daemon: Option<Daemon>,
+    stored: Option<StoredKey>,
+    changed: Changed,
+    /// For the person at the terminal.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Whether the stored key was touched for this request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Changed {
+    No,
+    Yes,
+}
+
+impl<'a> Books<'a> {
+    pub(crate) fn open(
+        map: &'a OpenMap,
+        lock: MapLock,
+        prkeys: PrKeysFile,
+        daemon: Option<Daemon>,
+        stored: Option<StoredKey>,
+    ) -> Self {
+        let mut books = Self {
+            map,
+            lock,
+            prkeys,
+            daemon,
+            stored,
+            changed: Changed::No,
+            notes: Vec::new(),
+        };
+        books.look_for_leftovers();
+        books
+    }
+
+    fn look_for_leftovers(&mut self) {
+        match self.lock.journal().read() {
+            Ok(None) => {}
+            Ok(Some(intent)) => self.notes.push(format!(
+                "{}: '{}' by process {} was cut off before it was done: look at \
+                 'mpathpersist -i -s' for what it left",
+                self.map.name(),
+                intent.request,
+                intent.pid
+            )),
+            Err(error) => self.notes.push(format!("{}: {error}", self.map.name())),
+        }
+    }
+
+    /// The key that this node is registered with, as far as anybody remembers.
+    pub(crate) fn remembered(&mut self, configured: ConfiguredKey) -> Remembered {
+        let read = self.lock.read();
+        let record = self.note_error(read).flatten();
+        let fixed = match configured {
+            ConfiguredKey::Fixed(key) => Some(StoredKey::new(key)),
+            ConfiguredKey::Stored(_) => None,
+        };
+        Remembered(
+            record
+                .and_then(|record| record.key)
+                .or(self.stored)
+                .or(fixed),
+        )
+    }
+
+    /// Announces the request. A journal that cannot be written must not keep a fencing command
+    /// from its work.
+    pub(crate) fn announce(&mut self, request: &Request, plan: KeyPlan) {
+        let mut intent = Intent::new(operation(request));
+        intent.request = format!("{} {}", operation(request), self.map.name());
+        intent.started_s = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |t| t.as_secs());
+        intent.old_key = self.stored;
+        if let Request::Register(register) = request {
+            let (key, aptpl) = (register.new_key, register.aptpl);
+            intent.new_key = Some(StoredKey { key, aptpl }).filter(|stored| !stored.key.is_none());
+        }
+        if plan != KeyPlan::Keep {
+            intent.restore_file_key = Some(self.stored);
+        }
+        let written = self.lock.journal().write(&intent);
+        self.note_error(written);
+    }
+
+    /// Changes the stored key as planned, before anything is sent.
+    pub(crate) fn apply(&mut self, plan: KeyPlan, request: &Request) -> Result<(), PrKeysError> {
+        let wanted = match plan {
+            KeyPlan::Keep => return Ok(()),
+            KeyPlan::Forget => None,
+            KeyPlan::Store { key } => Some(StoredKey {
+                key,
+                aptpl: asks_for_aptpl(request),
+            }),
+        };
+        if wanted == self.stored {
+            return Ok(());
+        }
+        self.changed = Changed::Yes;
+        self.store(wanted)
+    }
+
+    /// Puts the stored key back to what it was.
+    pub(crate) fn undo(&mut self) {
+        if self.changed == Changed::Yes {
+            let stored = self.store(self.stored);
+            self.note_error(stored);
+        }
+    }
+
+    /// Stores through the daemon, which then knows the key as well; and by hand, if there is no
+    /// daemon or it keeps its keys elsewhere.
+    fn store(&mut self, key: Option<StoredKey>) -> Result<(), PrKeysError> {
+        let map = self.map.name().to_owned();
+        self.tell(match key {
+            Some(key) => Command::SetPrKey { map, key },
+            None => Command::UnsetPrKey(map),
+        });
+        let wwid = self.map.wwid();
+        match (self.prkeys.lookup(wwid)?, key) {
+            (found, wanted) if found == wanted => Ok(()),
+            (_, Some(wanted)) => self.prkeys.set(wwid, wanted),
+            (_, None) => self.prkeys.remove(wwid),
+        }
+    }
+
+    /// Enters what a request changed, tells the daemon, and closes the journal.
+    pub(crate) fn close(&mut self, effects: &Effects, request: &Request) {
+        self.record(effects, request);
+        self.tell_effects(effects);
+        let cleared = self.lock.journal().clear();
+        self.note_error(cleared);
+    }
+
+    fn record(&mut self, effects: &Effects, request: &Request) {
+        if effects.registration.is_none() && effects.holding.is_none() {
+            return;
+        }
+        let name = self.map.name();
+        let read = self.lock.read();
+        let known = self.note_error(read).flatten();
+        let mut record = known.unwrap_or_else(|| MapRecord::new(self.map.wwid(), name));
+        name.clone_into(&mut record.name);
+        if let Some(registration) = &effects.registration {
+            self.enter_registration(&mut record, registration, request);
+        }
+        if let Some(holding) = effects.holding {
+            enter_holding(&mut record, holding);
+        }
+        let written = self.lock.write(&record);
+        self.note_error(written);
+    }
+
+    fn enter_registration(
+        &self,
+        record: &mut MapRecord,
+        registration: &Registration,
+        request: &Request,
+    ) {
+        match registration {
+            Registration::Unregistered => {
+                record.registered = PrStatus::Unset;
+                record.key = None;
+                record.nexuses.clear();
+            }
+            Registration::Registered { key, paths } => {
+                record.registered = PrStatus::Set;
+                record.key = Some(StoredKey {
+                    key: *key,
+                    aptpl: asks_for_aptpl(request),
+                });
+                record.all_tg_pt = matches!(request, Request::Register(r) if r.all_tg_pt);
+                for nexus in paths.iter().filter_map(|path| self.map.nexus(*path)) {
+                    remember(&mut record.nexuses, nexus);
+                }
+            }
+        }
+    }
+
+    fn tell_effects(&mut self, effects: &Effects) {
+        let map = self.map.name().to_owned();
+        match &effects.registration {
+            Some(Registration::Registered { paths, .. }) => self.tell_registered(paths),
+            Some(Registration::Unregistered) => self.tell(Command::UnsetPrStatus(map.clone())),
+            None => {}
+        }
+        match effects.holding {
+            Some(Holding::Held(_)) => self.tell(Command::SetPrHold(map)),
+            Some(Holding::NotHeld) => self.tell(Command::UnsetPrHold(map)),
+            None => {}
+        }
+    }
+
+    fn tell_registered(&mut self, paths: &[PathId]) {
+        let map = self.map.name().to_owned();
+        let device_id = |path: &PathId| {
+            let device = self.map.path(*path)?.device;
+            Some(DeviceId {
+                major: device.major,
+                minor: device.minor,
+            })
+        };
+        let paths: Vec<DeviceId> = paths.iter().filter_map(device_id).collect();
+        let answer = self.ask(&Command::SetPrStatus {
+            map: map.clone(),
+            paths,
+        });
+        // multipath-tools before 0.13 knows no path list.
+        if answer.is_some_and(|reply| reply != Reply::Ok) {
+            self.tell(Command::SetPrStatus {
+                map,
+                paths: Vec::new(),
+            });
+        }
+    }
+
+    fn tell(&mut self, command: Command) {
+        if let Some(reply) = self.ask(&command).filter(|reply| *reply != Reply::Ok) {
+            tracing::info!(%command, reply = %reply.to_string().trim_end(), "multipathd refused");
+        }
+    }
+
+    /// Asks the daemon; one that fails once is not asked again.
+    fn ask(&mut self, command: &Command) -> Option<Reply> {
+        match self.daemon.as_mut()?.ask(command) {
+            Ok(reply) => Some(reply),
+            Err(error) => {
+                self.daemon = None;
+                self.notes.push(format!(
+                    "{}: {error}; it was not told of this change, restart it to make it look",
+                    self.map.name()
+                ));
+                None
+            }
+        }
+    }
+
+    fn note_error<T, E: std::fmt::Display>(&mut self, result: Result<T, E>) -> Option<T> {
+        result
+            .map_err(|error| self.notes.push(format!("{}: {error}", self.map.name())))
+            .ok()
+    }
+}
+
+/// The key that this node is registered with, as far as anybody remembers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remembered(Option<StoredKey>);
+
+impl Remembered {
+    pub(crate) fn onto(self, snapshot: Snapshot) -> Snapshot {
+        Snapshot {
+            remembered_key: self.0.map(|stored| stored.key),
+            remembered_aptpl: self.0.is_some_and(|stored| stored.aptpl),
+            ..snapshot
+        }
+    }
+}
+
+fn enter_holding(record: &mut MapRecord, holding: Holding) {
+    match holding {
+        Holding::Held(reservation_type) => {
+            record.holds = PrStatus::Set;
+            record.reservation_type = Some(reservation_type.0);
+        }
+        Holding::NotHeld => {
+            record.holds = PrStatus::Unset;
+            record.reservation_type = None;
+        }
+    }
+}
+
+/// A nexus that is registered again takes the place of what was known of it.
+fn remember(nexuses: &mut Vec<Nexus>, nexus: Nexus) {
+    match nexuses.iter_mut().find(|known| is_same(known, &nexus)) {
+        Some(known) => *known = nexus,
+        None => nexuses.push(nexus),
+    }
+}
+
+fn is_same(one: &Nexus, other: &Nexus) -> bool {
+    match (&one.initiator_port, &other.initiator_port) {
+        (Some(a), Some(b)) => a == b && one.target_port == other.target_port,
+        _ => one.hctl == other.hctl,
+    }
+}
+
+fn asks_for_aptpl(request: &Request) -> bool {
+    matches!(request, Request::Register(register) if register.aptpl)
+}
+
+fn operation(request: &Request) -> String {
+    match (request.out_action(), request.in_action()) {
+        (Some(action), _) => action.to_string(),
+        (None, Some(action)) => action.to_string(),
+        (None, None) => String::new(),
+    }
+}

@@ -1,0 +1,144 @@
+//! Tells a running multipathd what has changed, through its socket.
+//!
+//! multipath-tools' daemon and multipathd-lite speak the same protocol. A host without any
+//! daemon is normal, and a daemon that hangs must not hold a fencing command up: everything
+//! here has one deadline.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use mpath_state::protocol::{Command, FrameDecoder, FrameError, Reply, SocketAddress, encode};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use std::os::fd::AsRawFd;
+use thiserror::Error;
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    stream: UnixStream,
+    address: SocketAddress,
+    deadline: Instant,
+}
+
+/// Why the daemon could not be told.
+#[derive(Debug, Error)]
+pub enum DaemonError {
+    /// The socket failed, or the time was up.
+    #[error("multipathd at {address}: {source}")]
+    Socket {
+        /// Where the daemon listens.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The answer was no message of the protocol.
+    #[error("multipathd at {address}: {source}")]
+    Frame {
+        /// Where the daemon listens.
+        address: String,
+        /// What is wrong with it.
+        source: FrameError,
+    },
+    /// The daemon closed the connection instead of answering.
+    #[error("multipathd at {address} closed the connection")]
+    Closed {
+        /// Where the daemon listens.
+        address: String,
+    },
+}
+
+impl Daemon {
+    /// Connects to the first of `addresses` where somebody listens; `None` if nobody does.
+    /// All that is asked of the daemon together may take `patience`.
+    #[must_use]
+    pub fn connect(addresses: &[SocketAddress], patience: Duration) -> Option<Self> {
+        let deadline = Instant::now() + patience;
+        addresses.iter().find_map(|address| {
+            let stream = open(address).ok()?;
+            Some(Self {
+                stream,
+                address: address.clone(),
+                deadline,
+            })
+        })
+    }
+
+    /// Asks one thing.
+    ///
+    /// # Errors
+    /// The connection failed, or the time was up. After that it cannot be used any more.
+    pub fn ask(&mut self, command: &Command) -> Result<Reply, DaemonError> {
+        self.set_timeouts()
+            .map_err(|source| self.socket_error(source))?;
+        let request = encode(&command.to_string());
+        self.stream
+            .write_all(&request)
+            .map_err(|source| self.socket_error(source))?;
+        let text = self.receive()?;
+        tracing::debug!(%command, reply = text.trim_end(), "multipathd answered");
+        Ok(Reply::parse(&text))
+    }
+
+    fn receive(&mut self) -> Result<String, DaemonError> {
+        let mut decoder = FrameDecoder::for_replies();
+        let mut buffer = [0; READ_CHUNK];
+        loop {
+            self.set_timeouts()
+                .map_err(|source| self.socket_error(source))?;
+            let length = self
+                .stream
+                .read(&mut buffer)
+                .map_err(|source| self.socket_error(source))?;
+            let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
+                return Err(DaemonError::Closed {
+                    address: self.address.to_string(),
+                });
+            };
+            decoder.push(bytes);
+            let address = self.address.to_string();
+            let text = decoder
+                .poll_text()
+                .map_err(|source| DaemonError::Frame { address, source })?;
+            if let Some(text) = text {
+                return Ok(text);
+            }
+        }
+    }
+
+    fn set_timeouts(&self) -> io::Result<()> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.set_write_timeout(Some(left))
+    }
+
+    fn socket_error(&self, source: io::Error) -> DaemonError {
+        let source = match source.kind() {
+            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+            _ => source,
+        };
+        DaemonError::Socket {
+            address: self.address.to_string(),
+            source,
+        }
+    }
+}
+
+/// Connects without waiting: a daemon whose backlog is full does not answer in time either.
+fn open(address: &SocketAddress) -> io::Result<UnixStream> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let target = match address {
+        SocketAddress::Abstract(name) => UnixAddr::new_abstract(name.as_bytes())?,
+        SocketAddress::Path(path) => UnixAddr::new(path)?,
+    };
+    connect(socket.as_raw_fd(), &target)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+const READ_CHUNK: usize = 4096;

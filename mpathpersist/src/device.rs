@@ -1,0 +1,280 @@
+//! A multipath map as one disk: the operations of the command as a library.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dm_multipath::sys::DmControl;
+use mpath_state::StoredKey;
+use mpath_state::config::{Config, KeySetting};
+use mpath_state::prkeys::PrKeysFile;
+use mpath_state::record::{LockError, RecordDir};
+use pr_policy::{
+    ConfiguredKey, Effects, KeyRefusal, Limits, Options, Outcome, PathId, Request, Snapshot,
+    Transaction, authorise,
+};
+
+use crate::books::Books;
+use crate::cli::runner::{Failure, FanOut, Report, RunOptions, Runner};
+use crate::daemon::Daemon;
+use crate::executor::carry_out;
+use crate::host::Host;
+use crate::kernel::KernelHands;
+use crate::map::OpenMap;
+
+/// A multipath map, addressed as one disk.
+///
+/// ```no_run
+/// use mpathpersist::{Device, Host, RunOptions};
+/// use pr_policy::{Outcome, Read, Request};
+/// use scsi_pr::{InAction, ReadKeys};
+///
+/// let host = Host::default();
+/// let mut device = Device::open(&host, "/dev/mapper/mpatha")?;
+/// let read = Request::Read(Read { action: InAction::READ_KEYS, allocation_length: None });
+/// if let Outcome::Read(bytes) = device.run(&read, &RunOptions::default())?.outcome {
+///     println!("{:?}", ReadKeys::decode(&bytes));
+/// }
+/// # Ok::<(), mpathpersist::Failure>(())
+/// ```
+#[derive(Debug)]
+pub struct Device<'a> {
+    host: &'a Host,
+    dm: DmControl,
+    map: OpenMap,
+    spec: String,
+}
+
+impl<'a> Device<'a> {
+    /// Opens the map that `name` means: `/dev/mapper/NAME`, `/dev/dm-N`, a symlink, any block
+    /// node of it, or its bare name.
+    ///
+    /// # Errors
+    /// There is no such map, or device-mapper does not answer.
+    pub fn open(host: &'a Host, name: &str) -> Result<Self, Failure> {
+        let dm = DmControl::open().map_err(|error| other(name, &error))?;
+        let map = OpenMap::resolve(&host.roots, &dm, name)?;
+        Ok(Self {
+            host,
+            dm,
+            map,
+            spec: name.to_owned(),
+        })
+    }
+
+    /// The map's name, as in `/dev/mapper/NAME`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.map.name()
+    }
+
+    /// Carries a request out on the map.
+    ///
+    /// # Errors
+    /// The request did not get as far as an answer of the device. What the device answers,
+    /// refusals included, is the report's outcome.
+    pub fn run(&mut self, request: &Request, options: &RunOptions) -> Result<Report, Failure> {
+        match request {
+            Request::Read(_) => self.read(request, options),
+            _ => self.change(request, options),
+        }
+    }
+
+    /// Reading needs no lock, no configuration and no record: the fewer things it touches, the
+    /// fewer can keep a watchdog from its answer.
+    fn read(&mut self, request: &Request, options: &RunOptions) -> Result<Report, Failure> {
+        let (report, _) = self.carry_out(request, self.map.snapshot(), options)?;
+        Ok(report)
+    }
+
+    fn change(&mut self, request: &Request, options: &RunOptions) -> Result<Report, Failure> {
+        let limits = self.options(request, options).limits;
+        let records = RecordDir::new(&self.host.run_dir);
+        let lock = records
+            .lock(self.map.wwid(), limits.deadline / 2)
+            .map_err(|error| self.lock_failure(&error))?;
+        self.refresh()?;
+        let loaded = Config::load(&self.host.config);
+        let config = loaded.config;
+        for problem in loaded.problems {
+            tracing::warn!("{problem}");
+        }
+        let prkeys = PrKeysFile::new(&self.host.prkeys);
+        let (configured, stored) = self.configured_key(&config, &prkeys)?;
+        let plan = authorise(request, configured).map_err(|refusal| self.key_failure(refusal))?;
+        let request = &self.with_configuration(request, &config);
+        let daemon = Daemon::connect(&self.host.daemon, daemon_patience(&config, limits));
+        let map = self.map.clone();
+        let mut books = Books::open(&map, lock, prkeys, daemon, stored);
+        books.announce(request, plan);
+        books
+            .apply(plan, request)
+            .map_err(|error| other(self.name(), &error))?;
+        let snapshot = books.remembered(configured).onto(self.map.snapshot());
+        let result = self.carry_out(request, snapshot, options);
+        let done = matches!(&result, Ok((report, _)) if report.outcome == Outcome::Done);
+        let changed = matches!(&result, Ok((_, effects)) if effects.registration.is_some());
+        if !done && !changed {
+            books.undo();
+        }
+        let (mut report, effects) = result?;
+        books.close(&effects, request);
+        report.notes.append(&mut books.notes);
+        Ok(report)
+    }
+
+    /// What was known before the lock was taken may be out of date.
+    fn refresh(&mut self) -> Result<(), Failure> {
+        self.map = OpenMap::resolve(&self.host.roots, &self.dm, &self.spec)?;
+        self.map.read_identities(&self.host.roots);
+        Ok(())
+    }
+
+    fn carry_out(
+        &self,
+        request: &Request,
+        snapshot: Snapshot,
+        options: &RunOptions,
+    ) -> Result<(Report, Effects), Failure> {
+        let options = self.options(request, options);
+        let mut hands =
+            KernelHands::new(&self.host.roots, self.map.paths(), options.limits.deadline);
+        let mut transaction = Transaction::new(request.clone(), snapshot, options);
+        let outcome = carry_out(&mut transaction, &mut hands).map_err(|error| Failure::Worker {
+            map: self.name().to_owned(),
+            reason: error.to_string(),
+        })?;
+        let report = Report {
+            map: self.name().to_owned(),
+            path: named_path(&outcome).and_then(|path| self.describe(path)),
+            outcome,
+            notes: Vec::new(),
+        };
+        Ok((report, transaction.effects().clone()))
+    }
+
+    fn describe(&self, path: PathId) -> Option<String> {
+        let path = self.map.path(path)?;
+        Some(format!("{} ({})", path.name, path.device))
+    }
+
+    fn options(&self, request: &Request, options: &RunOptions) -> Options {
+        let mut chosen = Options::for_request(request);
+        if let Some(timeout) = options.timeout {
+            chosen.limits = chosen.limits.within(timeout);
+        }
+        if options.fan_out == FanOut::Sequential {
+            chosen.fan_out = pr_policy::FanOut::Sequential;
+        }
+        chosen
+    }
+
+    fn configured_key(
+        &self,
+        config: &Config,
+        prkeys: &PrKeysFile,
+    ) -> Result<(ConfiguredKey, Option<StoredKey>), Failure> {
+        let wwid = self.map.wwid();
+        match config.reservation_key(&self.map.identity()).value {
+            KeySetting::Key(stored) => Ok((ConfiguredKey::Fixed(stored.key), None)),
+            KeySetting::File => {
+                let stored = prkeys
+                    .lookup(wwid)
+                    .map_err(|error| other(self.name(), &error))?;
+                Ok((
+                    ConfiguredKey::Stored(stored.map(|stored| stored.key)),
+                    stored,
+                ))
+            }
+        }
+    }
+
+    /// `all_tg_pt` in the configuration stands for `--param-alltgpt` with every registration.
+    fn with_configuration(&self, request: &Request, config: &Config) -> Request {
+        let mut request = request.clone();
+        if let Request::Register(register) = &mut request {
+            register.all_tg_pt |= config.all_tg_pt(&self.map.identity()).value;
+        }
+        request
+    }
+
+    fn key_failure(&self, refusal: KeyRefusal) -> Failure {
+        let map = self.name().to_owned();
+        match refusal {
+            KeyRefusal::Mismatch { configured, .. } => Failure::KeyMismatch { map, configured },
+            KeyRefusal::NotConfigured => Failure::NoKey { map },
+        }
+    }
+
+    fn lock_failure(&self, error: &LockError) -> Failure {
+        other(self.name(), error)
+    }
+}
+
+/// All that is asked of the daemon may take a quarter of the time, and no longer than
+/// multipath-tools would wait for it.
+fn daemon_patience(config: &Config, limits: Limits) -> Duration {
+    let configured = Duration::from_millis(config.uxsock_timeout_ms().value.into());
+    configured.min(limits.deadline / 4)
+}
+
+/// The path that an outcome speaks of.
+fn named_path(outcome: &Outcome) -> Option<PathId> {
+    match outcome {
+        Outcome::Answered { path, .. }
+        | Outcome::Unreachable { path }
+        | Outcome::Unknown { path }
+        | Outcome::Incomplete { path }
+        | Outcome::Malformed { path } => Some(*path),
+        Outcome::Read(_)
+        | Outcome::Done
+        | Outcome::Conflict
+        | Outcome::NoUsablePath
+        | Outcome::HolderUnreachable { .. } => None,
+    }
+}
+
+fn other(device: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::Other {
+        device: device.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+/// Runs the command line's requests on a host, and keeps the maps open between them.
+#[derive(Debug)]
+pub struct HostRunner<'a> {
+    host: &'a Host,
+    open: BTreeMap<String, Device<'a>>,
+}
+
+impl<'a> HostRunner<'a> {
+    /// A runner without open maps.
+    #[must_use]
+    pub fn new(host: &'a Host) -> Self {
+        Self {
+            host,
+            open: BTreeMap::new(),
+        }
+    }
+}
+
+impl Runner for HostRunner<'_> {
+    fn run(
+        &mut self,
+        device: &str,
+        request: &Request,
+        options: &RunOptions,
+    ) -> Result<Report, Failure> {
+        let known = self.open.remove(device);
+        let mut opened = match known {
+            Some(mut known) => {
+                known.refresh()?;
+                known
+            }
+            None => Device::open(self.host, device)?,
+        };
+        let result = opened.run(request, options);
+        self.open.insert(device.to_owned(), opened);
+        result
+    }
+}

@@ -1,0 +1,67 @@
+//! Carries a transaction out: the loop between judgement and hands.
+
+use std::time::Duration;
+
+use pr_policy::{Action, Command, Event, Outcome, PathId, Ticket, Transaction};
+
+/// What a transaction acts with: the kernel, or a simulation of it.
+pub trait Hands {
+    /// Why nothing can be done at all, for example no worker can be started.
+    type Error;
+
+    /// Starts a command on a path. Its end comes from [`Hands::wait`].
+    ///
+    /// # Errors
+    /// Nothing can be started any more.
+    fn send(&mut self, ticket: Ticket, path: PathId, command: &Command) -> Result<(), Self::Error>;
+
+    /// Starts a look at a path. What was seen comes from [`Hands::wait`].
+    ///
+    /// # Errors
+    /// Nothing can be started any more.
+    fn probe(&mut self, ticket: Ticket, path: PathId) -> Result<(), Self::Error>;
+
+    /// Waits for the next thing to end, at most until `until`. Things that were started and have
+    /// not ended by then go on, and may end in a later call.
+    ///
+    /// # Errors
+    /// It is not possible to wait.
+    fn wait(&mut self, until: Duration) -> Result<Option<Event>, Self::Error>;
+
+    /// Time since these hands were made.
+    fn now(&self) -> Duration;
+}
+
+/// Runs a transaction to its end.
+///
+/// # Errors
+/// The hands failed; what was under way may still be carried out.
+pub fn carry_out<H: Hands>(
+    transaction: &mut Transaction,
+    hands: &mut H,
+) -> Result<Outcome, H::Error> {
+    loop {
+        if let Some(outcome) = transaction.outcome() {
+            return Ok(outcome.clone());
+        }
+        while let Some(action) = transaction.poll_action() {
+            start(&action, hands)?;
+        }
+        match hands.wait(transaction.poll_timeout())? {
+            Some(event) => transaction.handle_event(hands.now(), event),
+            None => transaction.handle_timeout(hands.now()),
+        }
+    }
+}
+
+fn start<H: Hands>(action: &Action, hands: &mut H) -> Result<(), H::Error> {
+    match action {
+        Action::Send {
+            ticket,
+            path,
+            command,
+            ..
+        } => hands.send(*ticket, *path, command),
+        Action::Probe { ticket, path, .. } => hands.probe(*ticket, *path),
+    }
+}
