@@ -90,7 +90,7 @@ pub(super) enum Taken {
 }
 
 impl Attributes {
-    /// Takes one keyword of [`MEANT`](super::keywords::MEANT).
+    /// Takes a keyword that means something here; anything else is refused.
     pub(super) fn set(&mut self, keyword: &str, text: &str, place: Place) -> Taken {
         match keyword {
             "reservation_key" => take(&mut self.reservation_key, parse_key(text), place),
