@@ -74,15 +74,25 @@ pub fn classify(status: Status, sense: Option<&Sense>) -> AnswerClass {
 
 /// The class of the answer to a PERSISTENT RESERVE OUT action.
 ///
-/// As [`classify`], but knows one habit: Linux' target answers RESERVE and RELEASE of a nexus
-/// that is not registered, while no reservation stands, with NOT READY 08/00
-/// (`drivers/target/target_core_pr.c`) where the standard wants a conflict.
+/// As [`classify`], but knows one habit: Linux' target answers RESERVE, RELEASE, CLEAR and
+/// REGISTER AND MOVE of a nexus that is not registered, while no reservation stands, with NOT
+/// READY 08/00 (`drivers/target/target_core_pr.c`) where the standard wants a conflict.
+///
+/// ```
+/// use scsi_pr::{AnswerClass, OutAction, Sense, SenseKey, Status, classify_for};
+/// let sense = Sense::new(SenseKey::NOT_READY, 0x08, 0x00);
+/// let class = classify_for(OutAction::RELEASE, Status::CHECK_CONDITION, Some(&sense));
+/// assert_eq!(class, AnswerClass::Conflict);
+/// ```
 #[must_use]
 pub fn classify_for(action: OutAction, status: Status, sense: Option<&Sense>) -> AnswerClass {
-    let needs_registration = matches!(action, OutAction::RESERVE | OutAction::RELEASE);
+    let is_habit = matches!(
+        action,
+        OutAction::RESERVE | OutAction::RELEASE | OutAction::CLEAR | OutAction::REGISTER_AND_MOVE
+    );
     match sense {
         Some(sense)
-            if needs_registration
+            if is_habit
                 && status == Status::CHECK_CONDITION
                 && !sense.deferred
                 && sense.key == SenseKey::NOT_READY
@@ -131,5 +141,104 @@ const fn classify_attention(sense: &Sense) -> UnitAttention {
         (0x2a, 0x04) => UnitAttention::ReservationsReleased,
         (0x2a, 0x05) => UnitAttention::RegistrationsPreempted,
         _ => UnitAttention::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(key: SenseKey, asc: u8, ascq: u8, expected: AnswerClass) {
+        let sense = Sense::new(key, asc, ascq);
+        assert_eq!(
+            classify(Status::CHECK_CONDITION, Some(&sense)),
+            expected,
+            "{sense}"
+        );
+        let deferred = Sense {
+            deferred: true,
+            ..sense
+        };
+        let class = classify(Status::CHECK_CONDITION, Some(&deferred));
+        assert_eq!(class, AnswerClass::Busy, "{deferred}");
+    }
+
+    #[test]
+    fn every_status() {
+        for number in 0..=u8::MAX {
+            let expected = match number {
+                0x00 => AnswerClass::Done,
+                0x18 => AnswerClass::Conflict,
+                0x08 | 0x28 => AnswerClass::Busy,
+                _ => AnswerClass::Failed,
+            };
+            assert_eq!(classify(Status(number), None), expected, "{number:#x}");
+        }
+    }
+
+    #[test]
+    fn sense_counts_with_check_condition_only() {
+        let sense = Sense::new(SenseKey::UNIT_ATTENTION, 0x2a, 0x03);
+        assert_eq!(classify(Status::GOOD, Some(&sense)), AnswerClass::Done);
+        assert_eq!(
+            classify(Status::RESERVATION_CONFLICT, Some(&sense)),
+            AnswerClass::Conflict
+        );
+        assert_eq!(
+            classify(Status::TASK_ABORTED, Some(&sense)),
+            AnswerClass::Failed
+        );
+    }
+
+    #[test]
+    fn not_ready() {
+        check(SenseKey::NOT_READY, 0x04, 0x04, AnswerClass::Busy);
+        check(SenseKey::NOT_READY, 0x04, 0x07, AnswerClass::Busy);
+        check(SenseKey::NOT_READY, 0x04, 0x0a, AnswerClass::Busy);
+        check(SenseKey::NOT_READY, 0x04, 0x0b, AnswerClass::Unreachable);
+        check(SenseKey::NOT_READY, 0x04, 0x0c, AnswerClass::Unreachable);
+        check(SenseKey::NOT_READY, 0x04, 0x01, AnswerClass::Unreachable);
+        check(SenseKey::NOT_READY, 0x3a, 0x00, AnswerClass::Unreachable);
+        check(SenseKey::NOT_READY, 0x08, 0x00, AnswerClass::Unreachable);
+    }
+
+    #[test]
+    fn unit_attention() {
+        let class = AnswerClass::UnitAttention;
+        let key = SenseKey::UNIT_ATTENTION;
+        check(key, 0x2a, 0x03, class(UnitAttention::ReservationsPreempted));
+        check(key, 0x2a, 0x04, class(UnitAttention::ReservationsReleased));
+        check(
+            key,
+            0x2a,
+            0x05,
+            class(UnitAttention::RegistrationsPreempted),
+        );
+        check(key, 0x2a, 0x06, class(UnitAttention::Other));
+        check(key, 0x29, 0x03, class(UnitAttention::Other));
+    }
+
+    #[test]
+    fn illegal_request() {
+        let class = AnswerClass::Refused;
+        let key = SenseKey::ILLEGAL_REQUEST;
+        check(key, 0x20, 0x00, class(Refusal::NoPersistentReservations));
+        check(key, 0x26, 0x04, class(Refusal::InvalidRelease));
+        check(key, 0x55, 0x04, class(Refusal::InsufficientResources));
+        check(key, 0x26, 0x00, class(Refusal::Other));
+        check(key, 0x20, 0x01, class(Refusal::Other));
+    }
+
+    #[test]
+    fn other_keys() {
+        for number in 0x0..=0xf {
+            let key = SenseKey(number);
+            match key {
+                SenseKey::RECOVERED_ERROR => check(key, 0x2a, 0x03, AnswerClass::Done),
+                SenseKey::NOT_READY | SenseKey::ILLEGAL_REQUEST | SenseKey::UNIT_ATTENTION => {}
+                // The codes of a unit attention mean nothing under these.
+                _ => check(key, 0x2a, 0x03, AnswerClass::Failed),
+            }
+        }
     }
 }

@@ -30,7 +30,8 @@ use crate::{DecodeError, ReservationKey, ReservationType, Scope, TransportId};
 pub struct ReadFullStatus {
     /// PRGENERATION, as in [`ReadKeys`](crate::ReadKeys).
     pub generation: u32,
-    /// Bytes of descriptors that the target has, however many were transferred.
+    /// Bytes of all descriptors, those that were cut off included. Targets differ in whether
+    /// they count those: see [`Self::may_lack_some`].
     pub additional_length: u32,
     /// The registrations that were transferred whole, in the target's order.
     pub descriptors: Vec<FullStatusDescriptor>,
@@ -72,13 +73,12 @@ impl ReadFullStatus {
     /// # Errors
     /// A field is cut short or reaches beyond the length that was declared for it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let (mut answer, mut reader) = Self::read_header(bytes)?;
+        let (header, mut reader) = Self::read_header(bytes)?;
+        let mut descriptors = Vec::new();
         while reader.left() > 0 {
-            answer
-                .descriptors
-                .push(FullStatusDescriptor::read(&mut reader)?);
+            descriptors.push(FullStatusDescriptor::read(&mut reader)?);
         }
-        Ok(answer)
+        Ok(Self::new(header.generation, descriptors))
     }
 
     /// Reads an answer that a short allocation length may have cut: the descriptors that are
@@ -91,17 +91,33 @@ impl ReadFullStatus {
         while reader.left() > 0 {
             match FullStatusDescriptor::read(&mut reader) {
                 Ok(descriptor) => answer.descriptors.push(descriptor),
-                Err(DecodeError::Truncated { .. }) if reader.is_cut() => break,
+                Err(DecodeError::Truncated { .. }) if reader.is_cut() => return Ok(answer),
                 Err(error) => return Err(error),
             }
         }
-        Ok(answer)
+        // Whole, so counted again: a descriptor may have been longer than its TransportID.
+        Ok(Self::new(answer.generation, answer.descriptors))
     }
 
-    /// Whether no descriptor is missing.
+    /// Whether every descriptor that the target counted is there.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        Self::new(0, self.descriptors.clone()).additional_length >= self.additional_length
+        encoded_length(&self.descriptors) >= self.additional_length
+    }
+
+    /// Whether the target may have more than it counted, having been given this allocation
+    /// length: ask again with a larger one, at best 65535.
+    ///
+    /// The standard has ADDITIONAL LENGTH count all registrations. Linux' target counts only
+    /// those that it put into the buffer, so that a cut answer can look complete
+    /// (`drivers/target/target_core_pr.c`); what gives it away is that the longest descriptor
+    /// would not have fitted any more. READ KEYS counts all there.
+    #[must_use]
+    pub const fn may_lack_some(&self, allocation_length: u16) -> bool {
+        let room = (allocation_length as u32).saturating_sub(HEADER_LENGTH);
+        self.additional_length
+            .saturating_add(FullStatusDescriptor::MAX_LENGTH)
+            > room
     }
 
     fn read_header(bytes: &[u8]) -> Result<(Self, Reader<'_>), DecodeError> {
@@ -113,7 +129,7 @@ impl ReadFullStatus {
             additional_length,
             descriptors: Vec::new(),
         };
-        Ok((answer, reader.declare(length)))
+        Ok((answer, reader.window(length)))
     }
 }
 
@@ -137,6 +153,9 @@ pub struct FullStatusDescriptor {
 }
 
 impl FullStatusDescriptor {
+    /// Bytes of the longest descriptor: with an iSCSI port of the longest name.
+    pub const MAX_LENGTH: u32 = 24 + 248;
+
     /// The bytes of this descriptor.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -177,6 +196,16 @@ impl FullStatusDescriptor {
     }
 }
 
+fn encoded_length(descriptors: &[FullStatusDescriptor]) -> u32 {
+    length_field(
+        descriptors
+            .iter()
+            .map(|descriptor| descriptor.encode().len())
+            .sum(),
+    )
+}
+
+const HEADER_LENGTH: u32 = 8;
 // Byte 12.
 const ALL_TG_PT: u8 = 0x02;
 const R_HOLDER: u8 = 0x01;

@@ -20,17 +20,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A reader of the next `length` bytes of the same message, whether they are there or not.
-    /// Advance past them here with [`Self::take`] afterwards.
-    pub(crate) fn window(&self, length: usize) -> Self {
-        Self {
-            bytes: self.bytes,
-            declared: length.min(self.declared),
-        }
-    }
-
-    /// A reader of a message that says of itself to be `length` bytes long from here on.
-    pub(crate) const fn declare(self, length: usize) -> Self {
+    /// A reader of a structure that is said to be the next `length` bytes, whether they are there
+    /// or not. Advance past it here with [`Self::take`] afterwards: that also checks that it does
+    /// not reach beyond the structure it is part of.
+    pub(crate) const fn window(&self, length: usize) -> Self {
         Self {
             bytes: self.bytes,
             declared: length,
@@ -144,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_read_stays_within_the_bytes() {
-        let mut reader = Reader::new(&[1]).declare(9);
+        let mut reader = Reader::new(&[1]).window(9);
         assert!(reader.is_cut());
         assert_eq!(
             reader.u64("K"),
@@ -159,6 +152,6 @@ mod tests {
     #[test]
     fn an_optional_field_is_absent_only_by_declaration() {
         assert_eq!(Reader::new(&[1, 2]).window(1).optional::<2>("A"), Ok(None));
-        assert!(Reader::new(&[1]).declare(2).optional::<2>("A").is_err());
+        assert!(Reader::new(&[1]).window(2).optional::<2>("A").is_err());
     }
 }

@@ -287,7 +287,7 @@ fn read_fixed(mut reader: Reader<'_>, code: u8, deferred: bool) -> Result<Sense,
     let key = SenseKey(reader.u8(SENSE_KEY)? & SENSE_KEY_MASK);
     let information = reader.u32("INFORMATION")?;
     let length = usize::from(reader.u8(ADDITIONAL_SENSE_LENGTH)?);
-    let mut rest = reader.declare(length);
+    let mut rest = reader.window(length);
     rest.optional::<4>("COMMAND-SPECIFIC INFORMATION")?;
     let [asc] = rest.optional(ASC)?.unwrap_or_default();
     let [ascq] = rest.optional(ASCQ)?.unwrap_or_default();
@@ -308,7 +308,7 @@ fn read_descriptor_format(mut reader: Reader<'_>, deferred: bool) -> Result<Sens
     let ascq = reader.u8(ASCQ)?;
     reader.take("RESERVED", 3)?;
     let length = usize::from(reader.u8(ADDITIONAL_SENSE_LENGTH)?);
-    let mut rest = reader.declare(length);
+    let mut rest = reader.window(length);
     let format = SenseFormat::Descriptor;
     let mut sense = Sense {
         format,

@@ -69,8 +69,8 @@ pub enum TransportId {
         /// The PCI routing id: bus, device, function.
         routing_id: u16,
     },
-    /// Anything else: another protocol, or another format of a known one. The bytes are kept as
-    /// they came. Fewer than [`TransportId::FIXED_LENGTH`] are filled up with zeros on the wire.
+    /// Anything else: another protocol, or a format of a known one that this crate does not
+    /// understand. The bytes are kept, and written, as they came.
     Unknown {
         /// The whole TransportID, its first byte included.
         bytes: Vec<u8>,
@@ -97,7 +97,7 @@ impl TransportId {
         }
     }
 
-    /// The bytes: a multiple of 4, at least 24.
+    /// The bytes: a multiple of 4, at least 24 ([`Self::Unknown`]: as they are).
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let protocol = self.protocol().0;
@@ -108,11 +108,7 @@ impl TransportId {
             Self::Srp { initiator_port } => fixed(protocol, 8, initiator_port),
             Self::Sbp { eui64 } => fixed(protocol, 8, &eui64.to_be_bytes()),
             Self::Sop { routing_id } => fixed(protocol, 2, &routing_id.to_be_bytes()),
-            Self::Unknown { bytes } => {
-                let mut bytes = bytes.clone();
-                bytes.resize(bytes.len().max(Self::FIXED_LENGTH), 0);
-                bytes
-            }
+            Self::Unknown { bytes } => bytes.clone(),
         }
     }
 
