@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::sys::dm::{DmControl, DmDevice, DmError, DmName, DmTargets};
+use crate::sys::dm::{DmControl, DmDevice, DmError, DmName, DmTarget, DmTargets};
 use crate::table::{MULTIPATH_TARGET, MultipathStatus, ParseError, PathState};
 use crate::{DeviceNumber, Roots};
 
@@ -82,7 +82,8 @@ pub enum ResolveError {
         device: DeviceNumber,
         /// Its name.
         name: String,
-        /// The type of its first target; `None` if it has no table.
+        /// The type of its first target, and whether there are more; `None` if it has no
+        /// table.
         target: Option<String>,
     },
     /// The kernel's status of the map cannot be understood.
@@ -213,7 +214,7 @@ impl Map {
         } = found;
         let target = match targets.as_slice() {
             [target] if target.target_type == MULTIPATH_TARGET => target,
-            others => return Err(not_multipath(dm, others.first().map(|t| &t.target_type))),
+            others => return Err(not_multipath(dm, others)),
         };
         let status: MultipathStatus = match target.params.parse() {
             Ok(status) => status,
@@ -251,11 +252,15 @@ fn paths(status: &MultipathStatus) -> Vec<MapPath> {
         .collect()
 }
 
-fn not_multipath(dm: DmDevice, target: Option<&String>) -> ResolveError {
+fn not_multipath(dm: DmDevice, targets: &[DmTarget]) -> ResolveError {
+    let more = if targets.len() > 1 { " and more" } else { "" };
+    let target = targets
+        .first()
+        .map(|target| format!("{}{more}", target.target_type));
     ResolveError::NotMultipath {
         device: dm.device,
         name: dm.name,
-        target: target.cloned(),
+        target,
     }
 }
 

@@ -204,6 +204,13 @@ pub fn read_state(roots: &Roots, device: DeviceNumber) -> Result<ScsiState, Scsi
     Ok(ScsiState(Cow::Owned(state)))
 }
 
+/// Reads the kernel's name of a block device alone: `sda`.
+pub fn read_name(roots: &Roots, device: DeviceNumber) -> Result<String, ScsiError> {
+    let block = block_folder(roots, device)?;
+    let name = block.file_name().unwrap_or_default();
+    Ok(name.to_string_lossy().into_owned())
+}
+
 /// TEST UNIT READY (SPC-4 6.47): whether the device would take I/O through this path. No data.
 pub fn tur_command(timeout_ms: u32) -> SgCommand {
     SgCommand {

@@ -80,9 +80,15 @@ fn from_kernel(wwid: &str) -> Option<String> {
 /// From the Unit Serial Number page (SPC-4 7.8.15), for devices without page 0x83.
 fn from_serial(folder: &Path) -> Option<String> {
     let page = sysfs::bytes(&folder.join("vpd_pg80")).ok()?;
-    let serial = String::from_utf8_lossy(page.get(4..)?).into_owned();
+    let (head, serial) = page.split_first_chunk::<4>()?;
+    let [_, _, high, low] = *head;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let serial = String::from_utf8_lossy(serial.get(..length).unwrap_or(serial));
     let serial = serial.trim_matches(['\0', ' ']);
-    (!serial.is_empty()).then(|| Some(format!("S{}", joined(&(vendor_model(folder)? + serial)))))?
+    if serial.is_empty() {
+        return None;
+    }
+    Some(format!("S{}", joined(&(vendor_model(folder)? + serial))))
 }
 
 /// Vendor and product, in the width that INQUIRY data gives them.

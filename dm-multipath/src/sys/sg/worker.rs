@@ -68,6 +68,11 @@ impl SgWorker {
         })
     }
 
+    /// The worker's process id, for messages about it.
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw().unsigned_abs()
+    }
+
     /// The result. Never blocks: before [`wait`] has named this worker, it may be
     /// [`SgError::Unanswered`], and the command is given up.
     pub fn finish(mut self) -> Result<SgReply, SgError> {
