@@ -1,7 +1,9 @@
 //! The project's tasks as a library: the host's half of the lab ([`lab`]) and the half that runs
-//! inside its guest ([`guest`]).
+//! inside its guest ([`guest`]), the house rules ([`tidy`]), and everything together ([`ci`]).
 
+pub mod ci;
 pub mod error;
 pub mod guest;
 pub mod lab;
 pub mod process;
+pub mod tidy;

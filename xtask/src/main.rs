@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::ci;
 use xtask::error::Result;
 use xtask::guest::{self, demo::Color};
 use xtask::lab::{self, Outcome};
@@ -18,6 +19,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Run everything that must hold before a change lands
+    Ci,
+    /// Check the house rules that no compiler checks
+    Tidy,
     /// Run the scenarios on a real kernel, in a QEMU guest (no root, no KVM needed)
     ///
     /// `lab demo` shows the main job there, `lab shell` gives a prompt with a map to try things
@@ -54,6 +59,8 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<ExitCode> {
     match task {
+        Task::Ci => ci::run(&workspace()).map(|()| ExitCode::SUCCESS),
+        Task::Tidy => ci::run_tidy(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Lab { arguments } => finish(run_lab(&workspace(), &arguments)?),
         Task::InGuest(InGuest::Shell) => guest::shell::run().map(|()| ExitCode::SUCCESS),
         Task::InGuest(InGuest::Demo { color, program, .. }) => {
@@ -81,8 +88,7 @@ fn finish(outcome: Outcome) -> Result<ExitCode> {
         Outcome::Ended(status) => Ok(ExitCode::from(status)),
         Outcome::Skipped(reason) => {
             println!("lab: skipped, because {reason}");
-            let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-            Ok(if in_ci {
+            Ok(if ci::is_ci() {
                 ExitCode::FAILURE
             } else {
                 ExitCode::SUCCESS
