@@ -332,39 +332,51 @@ fn sense() {
     check(&message, &layout, Sense::decode, 15);
 }
 
-/// A length that contradicts what it contains or what contains it is refused by name too.
+fn invalid<T: std::fmt::Debug>(result: Result<T, DecodeError>, field: &str) {
+    match result {
+        Err(DecodeError::Invalid { field: found, .. }) => assert_eq!(found, field),
+        other => panic!("{field}: {other:?}"),
+    }
+}
+
+fn edited(message: &[u8], at: usize, value: u8) -> Vec<u8> {
+    let mut message = message.to_vec();
+    message[at] = value;
+    message
+}
+
+/// A length that cannot be is refused by name too.
 #[test]
-fn lengths_that_contradict() {
-    fn invalid<T: std::fmt::Debug>(result: Result<T, DecodeError>, field: &str) {
-        match result {
-            Err(DecodeError::Invalid { field: found, .. }) => assert_eq!(found, field),
-            other => panic!("{field}: {other:?}"),
-        }
-    }
-    fn edited(mut message: Vec<u8>, at: usize, value: u8) -> Vec<u8> {
-        message[at] = value;
-        message
-    }
+fn impossible_lengths() {
     let keys = block(LIO_LOOP, "three-keys").bytes;
     invalid(
-        ReadKeys::decode(&edited(keys, 7, 0x17)),
+        ReadKeys::decode(&edited(&keys, 7, 0x17)),
+        "ADDITIONAL LENGTH",
+    );
+    invalid(
+        ReadKeys::decode_partial(&edited(&keys, 7, 0x17)),
         "ADDITIONAL LENGTH",
     );
     let reservation = block(LIO_LOOP, "t5-resv").bytes;
     invalid(
-        ReadReservation::decode(&edited(reservation.clone(), 7, 0x0f)),
+        ReadReservation::decode(&edited(&reservation, 7, 0x0f)),
         "ADDITIONAL LENGTH",
     );
     invalid(
-        ReadReservation::decode_partial(&edited(reservation, 7, 1)),
+        ReadReservation::decode_partial(&edited(&reservation, 7, 1)),
         "ADDITIONAL LENGTH",
     );
     let capabilities = block(LIO_LOOP, "caps").bytes;
-    invalid(Capabilities::decode(&edited(capabilities, 1, 7)), "LENGTH");
+    invalid(Capabilities::decode(&edited(&capabilities, 1, 7)), "LENGTH");
+    invalid(TransportId::decode(&[0; 25]), "TRANSPORTID");
+}
 
+/// A parameter list is exactly as long as its fields.
+#[test]
+fn parameter_lists_with_a_rest() {
     let spec = block(SG_PERSIST_OUT, "spec-sas").bytes;
     invalid(
-        BasicParameters::decode(&edited(spec.clone(), 20, 0)),
+        BasicParameters::decode(&edited(&spec, 20, 0)),
         "PARAMETER LIST LENGTH",
     );
     invalid(
@@ -372,57 +384,48 @@ fn lengths_that_contradict() {
         "PARAMETER LIST LENGTH",
     );
     let moved = block(SG_PERSIST_OUT, "move").bytes;
-    let two = [edited(moved.clone(), 23, 0x30), vec![6; 24]].concat();
-    let field = "TRANSPORTID PARAMETER DATA LENGTH";
-    invalid(RegisterAndMoveParameters::decode(&two), field);
     let rest = [moved.clone(), vec![0]].concat();
     invalid(
         RegisterAndMoveParameters::decode(&rest),
         "PARAMETER LIST LENGTH",
     );
-    invalid(TransportId::decode(&[0; 25]), "TRANSPORTID");
-
-    // The TransportID does not fit the length that is declared for it.
-    let error = RegisterAndMoveParameters::decode(&edited(moved, 23, 0x17)).unwrap_err();
-    assert_eq!(
-        error,
-        DecodeError::Truncated {
-            field: "RESERVED",
-            need: 12,
-            have: 11
-        }
-    );
-    let full = block(LIO_LOOP, "t5-full").bytes;
-    let error = ReadFullStatus::decode(&edited(full.clone(), 31, 0x17)).unwrap_err();
-    assert_eq!(
-        error,
-        DecodeError::Truncated {
-            field: "RESERVED",
-            need: 12,
-            have: 11
-        }
-    );
-    // The same, in an answer that is not cut: partial decoding does not forgive it.
-    assert!(ReadFullStatus::decode_partial(&edited(full.clone(), 31, 0x17)).is_err());
-    // ADDITIONAL LENGTH ends in the middle of a descriptor.
-    let error = ReadFullStatus::decode(&edited(full, 7, 0x8f)).unwrap_err();
-    assert_eq!(
-        error,
-        DecodeError::Truncated {
-            field: "TRANSPORTID",
-            need: 24,
-            have: 23
-        }
-    );
+    let two = [edited(&moved, 23, 0x30), vec![6; 24]].concat();
+    let field = "TRANSPORTID PARAMETER DATA LENGTH";
+    invalid(RegisterAndMoveParameters::decode(&two), field);
 }
+
+/// A structure that does not fit the length declared for it is cut short by that length.
+#[test]
+fn lengths_that_contradict() {
+    let short = DecodeError::Truncated {
+        field: "RESERVED",
+        need: 12,
+        have: 11,
+    };
+    let moved = edited(&block(SG_PERSIST_OUT, "move").bytes, 23, 0x17);
+    assert_eq!(RegisterAndMoveParameters::decode(&moved), Err(short));
+    let full = block(LIO_LOOP, "t5-full").bytes;
+    let inner = edited(&full, 31, 0x17);
+    assert_eq!(ReadFullStatus::decode(&inner), Err(short));
+    // The answer is not cut: partial decoding does not forgive it.
+    assert_eq!(ReadFullStatus::decode_partial(&inner), Err(short));
+    // ADDITIONAL LENGTH ends inside the last descriptor.
+    let outer = edited(&full, 7, 0x8f);
+    let short = DecodeError::Truncated {
+        field: "TRANSPORTID",
+        need: 24,
+        have: 23,
+    };
+    assert_eq!(ReadFullStatus::decode(&outer), Err(short));
+    assert_eq!(ReadFullStatus::decode_partial(&outer), Err(short));
+}
+
+type Decode<T> = fn(&[u8]) -> Result<T, DecodeError>;
 
 /// Bytes after an answer (an initiator's buffer is larger) do not matter.
 #[test]
 fn bytes_after_an_answer_are_ignored() {
-    fn check<T: PartialEq + std::fmt::Debug>(
-        name: &str,
-        decode: [fn(&[u8]) -> Result<T, DecodeError>; 2],
-    ) {
+    fn check<T: PartialEq + std::fmt::Debug>(name: &str, decode: [Decode<T>; 2]) {
         let message = block(LIO_LOOP, name).bytes;
         let longer = [message.clone(), vec![0xff; 40]].concat();
         for decode in decode {

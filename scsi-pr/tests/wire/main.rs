@@ -1,5 +1,11 @@
 //! The wire format against independent witnesses (`fixtures/`: a real target's bytes, another
 //! initiator's bytes), and against damage.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail as tests do"
+)]
 
 mod damage;
 mod fixtures;
