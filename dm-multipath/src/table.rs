@@ -78,7 +78,8 @@ mod tests {
         "0 0 1 1 round-robin 0 1 1 8:0 1 ",
         "0 0 1 1 service-time 0 4 2 8:0 1 1 8:16 1 1 8:32 1 1 8:48 1 1 ",
         "0 0 2 1 round-robin 0 2 1 8:0 1 8:16 1 round-robin 0 2 1 8:32 1 8:48 1 ",
-        "1 queue_if_no_path 0 2 2 queue-length 0 2 1 8:0 1 8:16 1 queue-length 0 2 1 8:32 1 8:48 1 ",
+        "1 queue_if_no_path 0 2 2 queue-length 0 2 1 8:0 1 8:16 1 \
+         queue-length 0 2 1 8:32 1 8:48 1 ",
         "2 queue_if_no_path retain_attached_hw_handler 1 alua 2 1 \
          service-time 0 2 2 8:0 1 1 8:16 1 1 service-time 0 2 2 8:32 1 1 8:48 1 1 ",
         "3 pg_init_retries 50 retain_attached_hw_handler 1 alua 1 1 service-time 0 1 2 8:0 1 1 ",

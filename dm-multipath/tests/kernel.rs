@@ -102,12 +102,14 @@ impl<'a> Device<'a> {
         DmName::Device(self.number)
     }
 
+    /// Makes the table live. The cookie lets udev's rules make the link in `/dev/mapper`.
     fn start(&self, targets: &[DmTarget]) {
         self.dm
             .load(self.id(), targets, LoadMode::ReadWrite)
             .unwrap();
+        let cookie = UdevCookie::PRIMARY_SOURCE;
         self.dm
-            .resume(self.id(), SuspendFlags::empty(), UdevCookie::NONE)
+            .resume(self.id(), SuspendFlags::empty(), cookie)
             .unwrap();
         run("udevadm settle");
     }
@@ -232,7 +234,6 @@ fn a_device_is_found_by_each_of_its_names() {
         "mpath-3600dmmp",
         "3600dmmp",
     ] {
-        // udev makes the link in /dev/mapper after the uevent.
         let map = Map::resolve(&roots, &dm, spec).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
             (map.name.as_str(), map.wwid()),
@@ -455,7 +456,8 @@ fn renamed_and_removed() {
         .unwrap();
     drop(open);
     run(
-        "udevadm settle; for i in $(seq 200); do dmsetup info dmmp-new 2>/dev/null || exit 0; sleep 0.05; done; exit 1",
+        "udevadm settle; for i in $(seq 200); do dmsetup info dmmp-new || exit 0; sleep 0.05; done; \
+         exit 1",
     );
     assert!(dm.info(device.id()).unwrap_err().is_no_such_device());
     let gone = Device::create(&dm, "dmmp-gone", None);

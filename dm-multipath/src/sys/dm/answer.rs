@@ -270,3 +270,211 @@ const LIST_HAS_EVENT_NR: DmVersion = DmVersion {
 };
 /// `DM_NAME_LIST_FLAG_HAS_UUID`. Before it was introduced these bits are padding, zero as sent.
 const LIST_ENTRY_HAS_UUID: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::abi::put;
+
+    const HEAD: usize = size_of::<DmIoctl>();
+
+    /// An answer with these bytes behind the head, by a device-mapper of version 4.47.
+    fn answer(targets: u32, flags: DmFlags, data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; HEAD + data.len()];
+        let size = u32::try_from(bytes.len()).unwrap();
+        let words = [
+            (0, 4),
+            (4, 47),
+            (12, size),
+            (16, 312),
+            (20, targets),
+            (24, 3),
+            (32, 9),
+        ];
+        for (offset, value) in words {
+            put(&mut bytes, offset, &u32::to_ne_bytes(value)).unwrap();
+        }
+        put(&mut bytes, 28, &flags.bits().to_ne_bytes()).unwrap();
+        put(&mut bytes, 40, &0x10_fd2c_u64.to_ne_bytes()).unwrap();
+        put(&mut bytes, 48, b"mpatha").unwrap();
+        put(&mut bytes, 176, b"mpath-3600").unwrap();
+        put(&mut bytes, HEAD, data).unwrap();
+        bytes
+    }
+
+    /// A target, its successor at `next` from the first.
+    fn target(next: u32, params: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; (40 + params.len() + 1).next_multiple_of(8)];
+        put(&mut bytes, 0, &5_u64.to_ne_bytes()).unwrap();
+        put(&mut bytes, 8, &7_u64.to_ne_bytes()).unwrap();
+        put(&mut bytes, 20, &next.to_ne_bytes()).unwrap();
+        put(&mut bytes, 24, b"multipath").unwrap();
+        put(&mut bytes, 40, params).unwrap();
+        bytes
+    }
+
+    /// An entry of a list with event number 4 and perhaps a uuid; its successor `next` further.
+    fn listed(next: u32, dev: u64, name: &[u8], uuid: Option<&[u8]>) -> Vec<u8> {
+        let extra = (12 + name.len() + 1).next_multiple_of(8);
+        let length = uuid.map_or(0, |uuid| uuid.len() + 1);
+        let mut bytes = vec![0; (extra + 8 + length).next_multiple_of(8)];
+        put(&mut bytes, 0, &dev.to_ne_bytes()).unwrap();
+        put(&mut bytes, 8, &next.to_ne_bytes()).unwrap();
+        put(&mut bytes, 12, name).unwrap();
+        put(&mut bytes, extra, &4_u32.to_ne_bytes()).unwrap();
+        if let Some(uuid) = uuid {
+            put(&mut bytes, extra + 4, &1_u32.to_ne_bytes()).unwrap();
+            put(&mut bytes, extra + 8, uuid).unwrap();
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Answer<'_> {
+        Answer::new(DmCall::TableStatus, None, bytes)
+    }
+
+    fn two_targets() -> Vec<u8> {
+        let data = [target(48, b"first"), target(96, b"second")].concat();
+        answer(2, DmFlags::SUSPENDED, &data)
+    }
+
+    fn two_listed() -> Vec<u8> {
+        let data = [
+            listed(40, 0xfd00, b"mpatha", Some(b"mpath-1")),
+            listed(0, 0xfd01, b"mpathb", None),
+        ];
+        answer(0, DmFlags::UUID, &data.concat())
+    }
+
+    #[test]
+    fn a_device_is_copied_out() {
+        let bytes = answer(
+            2,
+            DmFlags::SUSPENDED | DmFlags::from_bits_retain(1 << 30),
+            &[],
+        );
+        let device = read(&bytes).device().unwrap();
+        let expected = DmDevice {
+            device: DeviceNumber::new(253, 300),
+            name: "mpatha".into(),
+            uuid: "mpath-3600".into(),
+            open_count: 3,
+            event_nr: 9,
+            target_count: 2,
+            flags: DmFlags::SUSPENDED | DmFlags::from_bits_retain(1 << 30),
+        };
+        assert_eq!(device, expected);
+        assert!(device.is_suspended());
+        assert_eq!(version(&bytes).to_string(), "4.47.0");
+    }
+
+    #[test]
+    fn targets_are_copied_out() {
+        let bytes = two_targets();
+        let found = read(&bytes).targets().unwrap();
+        let params: Vec<_> = found
+            .targets
+            .iter()
+            .map(|target| target.params.as_str())
+            .collect();
+        assert_eq!(params, ["first", "second"]);
+        let first = &found.targets[0];
+        assert_eq!(
+            (first.start, first.length, first.target_type.as_str()),
+            (5, 7, "multipath")
+        );
+    }
+
+    #[test]
+    fn targets_that_lead_back_are_refused() {
+        for next in [0, 1, 39, 48, u32::MAX] {
+            let data = [target(48, b"first"), target(next, b"second")].concat();
+            let bytes = answer(3, DmFlags::empty(), &data);
+            let error = read(&bytes).targets().unwrap_err();
+            assert!(matches!(error, DmError::Malformed { .. }), "{next}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_copied_out() {
+        let bytes = two_listed();
+        let device = |minor, name: &str, uuid: Option<&str>| DmListed {
+            device: DeviceNumber::new(253, minor),
+            name: name.into(),
+            event_nr: Some(4),
+            uuid: uuid.map(str::to_owned),
+        };
+        let expected = [
+            device(0, "mpatha", Some("mpath-1")),
+            device(1, "mpathb", None),
+        ];
+        assert_eq!(read(&bytes).listed().unwrap(), expected);
+        // Before 4.37 there is nothing behind the name.
+        let mut old = two_listed();
+        put(&mut old, 4, &36_u32.to_ne_bytes()).unwrap();
+        let list = read(&old).listed().unwrap();
+        assert!(
+            list.iter()
+                .all(|device| device.event_nr.is_none() && device.uuid.is_none())
+        );
+        let empty = answer(0, DmFlags::empty(), &[0; 16]);
+        assert_eq!(read(&empty).listed().unwrap(), []);
+        let nothing = answer(0, DmFlags::empty(), &[]);
+        assert_eq!(read(&nothing).listed().unwrap(), []);
+    }
+
+    #[test]
+    fn a_list_that_leads_back_is_refused() {
+        for next in [1, 11, 1000, u32::MAX] {
+            let bytes = answer(0, DmFlags::empty(), &listed(next, 0xfd00, b"a", None));
+            read(&bytes).listed().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn output_of_a_message() {
+        let text = answer(0, DmFlags::DATA_OUT, b"words\0");
+        assert_eq!(
+            read(&text).message_output().unwrap().as_deref(),
+            Some("words")
+        );
+        let none = answer(0, DmFlags::empty(), b"words\0");
+        assert_eq!(read(&none).message_output().unwrap(), None);
+        let full = answer(0, DmFlags::DATA_OUT | DmFlags::BUFFER_FULL, b"words\0");
+        assert!(matches!(
+            read(&full).message_output(),
+            Err(DmError::BufferFull { .. })
+        ));
+        let cut = answer(0, DmFlags::DATA_OUT, b"words");
+        assert!(matches!(
+            read(&cut).message_output(),
+            Err(DmError::Malformed { .. })
+        ));
+    }
+
+    #[test]
+    fn no_cut_or_changed_answer_panics() {
+        for bytes in [two_targets(), two_listed()] {
+            for cut in 0..bytes.len() {
+                read_all(&bytes[..cut]);
+            }
+            for position in 0..bytes.len() {
+                for value in [0, 1, 0x7f, 0x80, 0xff] {
+                    let mut changed = bytes.clone();
+                    changed[position] = value;
+                    read_all(&changed);
+                }
+            }
+        }
+    }
+
+    /// Reads bytes as every kind of answer.
+    fn read_all(bytes: &[u8]) {
+        let answer = read(bytes);
+        let lengths = answer.targets().map_or(0, |found| found.targets.len());
+        assert!(lengths <= bytes.len() / 40);
+        let lengths = answer.listed().map_or(0, |list| list.len());
+        assert!(lengths <= bytes.len() / 12);
+        let _ = answer.message_output();
+    }
+}

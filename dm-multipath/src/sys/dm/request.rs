@@ -166,10 +166,17 @@ impl<'a> DataRequest<'a> {
 
     /// Sends a request that only asks, again with twice the buffer until the answer fits.
     pub(super) fn send_growing(&mut self, fd: BorrowedFd<'_>) -> Result<(), DmError> {
+        self.grow_until(|request| request.send(fd))
+    }
+
+    fn grow_until(
+        &mut self,
+        mut send: impl FnMut(&mut Self) -> Result<(), DmError>,
+    ) -> Result<(), DmError> {
         // The kernel overwrites the head: start each try from the same one.
         let head = self.bytes.get(..HEAD_SIZE).unwrap_or_default().to_vec();
         loop {
-            self.send(fd)?;
+            send(self)?;
             if !answer::flags(&self.bytes).contains(DmFlags::BUFFER_FULL) {
                 return Ok(());
             }
@@ -338,3 +345,132 @@ const FIRST_BUFFER: usize = 16 << 10;
 /// Enough for a list of 50 000 devices with the longest names and uuids, or the status of
 /// the largest map that makes sense. Stops a kernel that always says "buffer full".
 const MAX_BUFFER: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DeviceNumber;
+
+    fn request(device: DmName<'_>) -> DataRequest<'_> {
+        DataRequest::named(DmCall::TableStatus, device, 0).unwrap()
+    }
+
+    #[test]
+    fn the_head_names_one_device() {
+        let by_number = request(DmName::Device(DeviceNumber::new(253, 300)));
+        assert_eq!(abi::get_u32(&by_number.bytes, 0), Some(4));
+        assert_eq!(abi::get_u32(&by_number.bytes, 12), Some(16 << 10));
+        assert_eq!(abi::get_u32(&by_number.bytes, 16), Some(312));
+        assert_eq!(abi::get_u64(&by_number.bytes, 40), Some(0x10_fd2c));
+        assert!(by_number.bytes[48..].iter().all(|byte| *byte == 0));
+        let by_name = request(DmName::Name("mpatha"));
+        assert_eq!(&by_name.bytes[48..55], b"mpatha\0");
+        assert!(
+            by_name.bytes[40..48]
+                .iter()
+                .chain(&by_name.bytes[176..])
+                .all(|byte| *byte == 0)
+        );
+        let by_uuid = request(DmName::Uuid("mpath-3"));
+        assert_eq!(&by_uuid.bytes[176..184], b"mpath-3\0");
+        assert!(by_uuid.bytes[40..176].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn impossible_names_are_refused() {
+        fn check(device: DmName<'_>, possible: bool) {
+            let error = HeadRequest::named(DmCall::Info, device).err();
+            assert_eq!(error.is_none(), possible, "{device:?}");
+            assert!(error.is_none_or(|error| error.is_no_such_device()));
+        }
+        let text = "x".repeat(129);
+        check(DmName::Name(&text[..127]), true);
+        check(DmName::Name(&text[..128]), false);
+        check(DmName::Uuid(&text[..128]), true);
+        check(DmName::Uuid(&text[..129]), false);
+        check(DmName::Name(""), false);
+        check(DmName::Uuid(""), false);
+        check(DmName::Name("a\0b"), false);
+        check(DmName::Device(DeviceNumber::new(4096, 0)), false);
+    }
+
+    fn target(target_type: &str, params: &str) -> DmTarget {
+        let (target_type, params) = (target_type.to_owned(), params.to_owned());
+        DmTarget {
+            start: 8,
+            length: 16,
+            target_type,
+            params,
+        }
+    }
+
+    #[test]
+    fn a_table_is_laid_out_on_8_byte_boundaries() {
+        // With its head of 40 bytes and a final zero the first takes 48, the second 56.
+        let targets = [target("error", "1234567"), target("multipath", "12345678")];
+        let size = table_size(&targets);
+        assert_eq!(size, 48 + 56 + 1);
+        let device = DmName::Name("x");
+        let mut request = DataRequest::named(DmCall::Load, device, size).unwrap();
+        request.put_targets(&targets).unwrap();
+        assert_eq!(abi::get_u32(&request.bytes, 20), Some(2));
+        let data = &request.bytes[HEAD_SIZE..];
+        assert_eq!(
+            (abi::get_u64(data, 0), abi::get_u64(data, 8)),
+            (Some(8), Some(16))
+        );
+        assert_eq!(abi::get_u32(data, 20), Some(48));
+        assert_eq!(&data[24..30], b"error\0");
+        assert_eq!(&data[40..48], b"1234567\0");
+        assert_eq!(abi::get_u32(data, 48 + 20), Some(56));
+        assert_eq!(&data[48 + 24..48 + 34], b"multipath\0");
+        assert_eq!(&data[48 + 40..48 + 49], b"12345678\0");
+        assert!(data[48 + 49..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_table_that_would_not_arrive_is_refused() {
+        let long = "x".repeat(16);
+        let huge = "x".repeat(MAX_BUFFER);
+        for target in [
+            target("", ""),
+            target(&long, ""),
+            target("a\0", ""),
+            target("a", "\0"),
+            target("a", &huge),
+        ] {
+            let targets = [target];
+            let size = table_size(&targets);
+            let mut request = DataRequest::named(DmCall::Load, DmName::Name("x"), size).unwrap();
+            let error = request.put_targets(&targets).unwrap_err();
+            assert!(matches!(error, DmError::InvalidData { .. }), "{error}");
+        }
+    }
+
+    /// The kernel's answer overwrites the head; each try must start from the original one.
+    #[test]
+    fn the_buffer_grows_up_to_a_bound() {
+        let mut request = request(DmName::Name("mpatha"));
+        request.set_flags(DmFlags::STATUS_TABLE);
+        let mut sizes = Vec::new();
+        let result = request.grow_until(|request| {
+            assert_eq!(&request.bytes[48..55], b"mpatha\0");
+            assert_eq!(answer::flags(&request.bytes), DmFlags::STATUS_TABLE);
+            sizes.push(request.bytes.len());
+            request.bytes.fill(0xff);
+            set_flags(&mut request.bytes, DmFlags::BUFFER_FULL);
+            Ok(())
+        });
+        assert!(matches!(
+            result,
+            Err(DmError::BufferFull {
+                limit: MAX_BUFFER,
+                ..
+            })
+        ));
+        assert_eq!(
+            (sizes.len(), sizes[0], sizes[1]),
+            (11, FIRST_BUFFER, 2 * FIRST_BUFFER)
+        );
+    }
+}
