@@ -1,11 +1,12 @@
 //! A multipath map as one disk: the operations of the command as a library.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
 use dm_multipath::sys::DmControl;
 use mpath_state::StoredKey;
-use mpath_state::config::{Config, KeySetting};
+use mpath_state::config::{Config, KeySetting, Problem, Severity};
 use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::{LockError, RecordDir};
 use pr_policy::{
@@ -51,6 +52,7 @@ impl<'a> Device<'a> {
     /// # Errors
     /// There is no such map, or device-mapper does not answer.
     pub fn open(host: &'a Host, name: &str) -> Result<Self, Failure> {
+        check_node(name)?;
         let dm = DmControl::open().map_err(|error| other(name, &error))?;
         let map = OpenMap::resolve(&host.roots, &dm, name)?;
         Ok(Self {
@@ -95,9 +97,7 @@ impl<'a> Device<'a> {
         self.refresh()?;
         let loaded = Config::load(&self.host.config);
         let config = loaded.config;
-        for problem in loaded.problems {
-            tracing::warn!("{problem}");
-        }
+        report_problems(&loaded.problems);
         let prkeys = PrKeysFile::new(&self.host.prkeys);
         let (configured, stored) = self.configured_key(&config, &prkeys)?;
         let plan = authorise(request, configured).map_err(|refusal| self.key_failure(refusal))?;
@@ -207,6 +207,32 @@ impl<'a> Device<'a> {
 
     fn lock_failure(&self, error: &LockError) -> Failure {
         other(self.name(), error)
+    }
+}
+
+/// A wrong name is told as such also on a host without device-mapper.
+fn check_node(name: &str) -> Result<(), Failure> {
+    if !name.contains('/') {
+        return Ok(());
+    }
+    let device = name.to_owned();
+    match std::fs::metadata(name) {
+        Ok(metadata) if metadata.file_type().is_block_device() => Ok(()),
+        Ok(_) => Err(Failure::NotBlockDevice { device }),
+        Err(error) => Err(Failure::NotFound {
+            device,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// Keywords without meaning here are normal in a file that multipath-tools reads as well.
+fn report_problems(problems: &[Problem]) {
+    for problem in problems {
+        match problem.severity {
+            Severity::Notice => tracing::info!("{problem}"),
+            _ => tracing::warn!("{problem}"),
+        }
     }
 }
 

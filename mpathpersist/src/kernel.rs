@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dm_multipath::scsi::{self, ScsiState};
@@ -71,7 +71,7 @@ impl<'a> KernelHands<'a> {
         &mut self,
         ticket: Ticket,
         errand: Errand,
-        node: &PathBuf,
+        node: &Path,
         command: &SgCommand,
     ) -> io::Result<()> {
         let worker = SgWorker::spawn(node, command)?;
