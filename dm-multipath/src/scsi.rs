@@ -107,7 +107,7 @@ impl AccessState {
     pub const OPTIMIZED: Self = Self(Cow::Borrowed("active/optimized"));
     /// Works, slower.
     pub const NON_OPTIMIZED: Self = Self(Cow::Borrowed("active/non-optimized"));
-    /// Takes few commands, no reads and writes; persistent reservations among them.
+    /// Takes few commands, those of persistent reservations among them; no reads, no writes.
     pub const STANDBY: Self = Self(Cow::Borrowed("standby"));
     /// Takes hardly any command.
     pub const UNAVAILABLE: Self = Self(Cow::Borrowed("unavailable"));

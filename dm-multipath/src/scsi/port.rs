@@ -121,9 +121,11 @@ fn sas(host: Option<&Path>, end_device: &Path) -> Ports {
         let address = sysfs::hex(&text)?;
         (address != 0).then_some(PortIdentity::Sas { address })
     };
-    let port = end_device
-        .ancestors()
-        .find(|folder| folder.parent() == host);
+    let port = host.and_then(|host| {
+        end_device
+            .ancestors()
+            .find(|folder| folder.parent() == Some(host))
+    });
     let phys = port.map(sysfs::entries).unwrap_or_default();
     let phy_address = phys
         .iter()
