@@ -92,8 +92,8 @@ impl<'a> Books<'a> {
     /// Announces the request. A journal that cannot be written must not keep a fencing command
     /// from its work.
     pub(crate) fn announce(&mut self, request: &Request, plan: KeyPlan) {
-        let mut intent = Intent::new(operation(request));
-        intent.request = format!("{} {}", operation(request), self.map.name());
+        let mut intent = Intent::new(request.to_string());
+        intent.request = format!("{request} {}", self.map.name());
         intent.started_s = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |t| t.as_secs());
@@ -312,12 +312,4 @@ fn is_same(one: &Nexus, other: &Nexus) -> bool {
 
 fn asks_for_aptpl(request: &Request) -> bool {
     matches!(request, Request::Register(register) if register.aptpl)
-}
-
-fn operation(request: &Request) -> String {
-    match (request.out_action(), request.in_action()) {
-        (Some(action), _) => action.to_string(),
-        (None, Some(action)) => action.to_string(),
-        (None, None) => String::new(),
-    }
 }

@@ -25,17 +25,16 @@ use crate::map::OpenMap;
 /// A multipath map, addressed as one disk.
 ///
 /// ```no_run
-/// use mpathpersist::{Device, Host, RunOptions};
-/// use pr_policy::{Outcome, Read, Request};
-/// use scsi_pr::{InAction, ReadKeys};
+/// use mpathpersist::{Device, Host};
+/// use scsi_pr::{ReservationKey, ReservationType};
 ///
 /// let host = Host::default();
-/// let mut device = Device::open(&host, "/dev/mapper/mpatha")?;
-/// let read = Request::Read(Read { action: InAction::READ_KEYS, allocation_length: None });
-/// if let Outcome::Read(bytes) = device.run(&read, &RunOptions::default())?.outcome {
-///     println!("{:?}", ReadKeys::decode(&bytes));
-/// }
-/// # Ok::<(), mpathpersist::Failure>(())
+/// let mut disk = Device::open(&host, "/dev/mapper/mpatha")?;
+/// let key = ReservationKey(0x123abc);
+/// disk.register_and_ignore(key)?;
+/// disk.reserve(key, ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY)?;
+/// println!("{:?}", disk.read_full_status()?.descriptors);
+/// # Ok::<(), mpathpersist::OperationError>(())
 /// ```
 #[derive(Debug)]
 pub struct Device<'a> {

@@ -15,9 +15,11 @@ pub mod executor;
 mod host;
 mod kernel;
 mod map;
+mod operations;
 
 pub use cli::runner::{Doubt, Failure, FanOut, Report, RunOptions, Runner};
 pub use daemon::{Daemon, DaemonError};
 pub use device::{Device, HostRunner};
 pub use host::Host;
 pub use kernel::{KernelHands, KernelPath};
+pub use operations::OperationError;

@@ -1,6 +1,7 @@
 //! What a caller asks of a map: one PERSISTENT RESERVE command with its operands.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use scsi_pr::{InAction, OutAction, ReservationKey, ReservationType, TransportId};
 
@@ -143,6 +144,17 @@ impl Request {
         match self {
             Self::Read(read) => Some(read.action),
             _ => None,
+        }
+    }
+}
+
+/// The service action, in the words of the standard.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.out_action(), self.in_action()) {
+            (Some(action), _) => action.fmt(f),
+            (None, Some(action)) => action.fmt(f),
+            (None, None) => Ok(()),
         }
     }
 }

@@ -190,10 +190,7 @@ fn conflict(request: &Request, place: &str) -> Verdict {
              'mpathpersist -i -k' and '-i -r'"
         }
     };
-    let sentence = format!(
-        "{place}: {} met a RESERVATION CONFLICT: {why}",
-        action(request)
-    );
+    let sentence = format!("{place}: {} met a RESERVATION CONFLICT: {why}", request);
     Verdict {
         headline: Headline::FailedWith("Reservation Conflict"),
         status: Some(Status::RESERVATION_CONFLICT),
@@ -212,7 +209,7 @@ fn answered(request: &Request, place: &str, status: Status, sense: Option<Sense>
         _ => {
             let sentence = format!(
                 "{place}: {} was answered with {status}: try again, or look after the device",
-                action(request)
+                request
             );
             verdict(ExitStatus::OTHER, "scsi-status", sentence)
         }
@@ -227,10 +224,7 @@ fn answered(request: &Request, place: &str, status: Status, sense: Option<Sense>
 fn check_condition(request: &Request, place: &str, sense: Option<Sense>) -> Verdict {
     let (exit, kind, next) = sense.map_or(NO_SENSE, |sense| classify(&sense));
     let said = sense.map_or("no sense data".to_owned(), |sense| sense.to_string());
-    let sentence = format!(
-        "{place}: {} was answered with {said}: {next}",
-        action(request)
-    );
+    let sentence = format!("{place}: {} was answered with {said}: {next}", request);
     let headline = match exit {
         ExitStatus::UNIT_ATTENTION => Headline::FailedWith("Unit Attention"),
         _ => Headline::Failed,
@@ -291,15 +285,6 @@ fn after_illegal_request(asc: u8, ascq: u8) -> &'static str {
         (0x26, 0x04) => "the reservation has another type; see 'mpathpersist -i -r'",
         (0x55, 0x04) => "its table of registrations is full; remove stale ones",
         _ => "it does not take these parameters; see what it can do with 'mpathpersist -i -c'",
-    }
-}
-
-/// The service action in the words of the standard.
-fn action(request: &Request) -> String {
-    match (request.out_action(), request.in_action()) {
-        (Some(action), _) => action.to_string(),
-        (None, Some(action)) => action.to_string(),
-        (None, None) => "the command".to_owned(),
     }
 }
 
