@@ -15,15 +15,14 @@ pub mod json;
 pub mod options;
 pub mod render;
 pub mod response;
-pub mod runner;
 pub mod usage;
 mod values;
 pub mod verdict;
 
+pub use crate::run::{Doubt, Failure, FanOut, Report, RunOptions, Runner};
 pub use args::verbosity;
 pub use exit::ExitStatus;
 pub use options::command;
-pub use runner::{Doubt, Failure, FanOut, Report, RunOptions, Runner};
 pub use values::Verbosity;
 
 use args::{Command, Format, HexDump, Invocation, Parsed, Place};

@@ -15,12 +15,12 @@ use pr_policy::{
 };
 
 use crate::books::Books;
-use crate::cli::runner::{Failure, FanOut, Report, RunOptions, Runner};
 use crate::daemon::Daemon;
 use crate::executor::carry_out;
 use crate::host::Host;
 use crate::kernel::KernelHands;
 use crate::map::OpenMap;
+use crate::run::{Failure, FanOut, Report, RunOptions, Runner};
 
 /// A multipath map, addressed as one disk.
 ///

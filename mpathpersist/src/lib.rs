@@ -16,10 +16,11 @@ mod host;
 mod kernel;
 mod map;
 mod operations;
+mod run;
 
-pub use cli::runner::{Doubt, Failure, FanOut, Report, RunOptions, Runner};
 pub use daemon::{Daemon, DaemonError};
 pub use device::{Device, HostRunner};
 pub use host::Host;
 pub use kernel::{KernelHands, KernelPath};
 pub use operations::OperationError;
+pub use run::{Doubt, Failure, FanOut, Report, RunOptions, Runner};

@@ -10,8 +10,8 @@ use mpath_state::record::Nexus;
 use pr_policy::{Path, PathId, PathState, Snapshot};
 use scsi_pr::{IscsiTransportId, TransportId};
 
-use crate::cli::runner::Failure;
 use crate::kernel::KernelPath;
+use crate::run::Failure;
 
 /// A resolved map and its paths.
 #[derive(Debug, Clone)]

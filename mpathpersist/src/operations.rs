@@ -10,8 +10,8 @@ use scsi_pr::{
 };
 use thiserror::Error;
 
-use crate::cli::runner::{Failure, RunOptions};
 use crate::device::Device;
+use crate::run::{Failure, RunOptions};
 
 /// Why an operation did not succeed.
 #[derive(Debug, Error)]

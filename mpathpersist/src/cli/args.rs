@@ -3,12 +3,12 @@
 //! Here are the rules between options (one direction, one service action, one device), the
 //! number formats, and what is said about every way to get them wrong. Touches nothing.
 use super::options::{Options, command};
-use super::runner::{Doubt, FanOut, RunOptions};
 use super::usage::{self, UsageError};
 use super::values::{
     Verbosity, parse_alloc_length, parse_key, parse_relative_target_port, parse_timeout,
     parse_transport_ids, parse_type, parse_verbosity,
 };
+use crate::run::{Doubt, FanOut, RunOptions};
 use clap::Parser;
 use pr_policy::{
     Clear, Preempt, Read, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,

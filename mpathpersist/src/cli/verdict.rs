@@ -4,7 +4,7 @@
 //! the sentence for people is ours to make better: every way to fail passes one total match and
 //! comes out with both.
 use super::exit::ExitStatus;
-use super::runner::{Failure, Report};
+use crate::run::{Failure, Report};
 use pr_policy::{Outcome, Request};
 use scsi_pr::{OutAction, Sense, SenseKey, Status};
 
