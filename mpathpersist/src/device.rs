@@ -10,8 +10,8 @@ use mpath_state::config::{Config, KeySetting, Problem, Severity};
 use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::{LockError, RecordDir};
 use pr_policy::{
-    ConfiguredKey, Effects, KeyRefusal, Limits, Options, Outcome, PathId, Request, Snapshot,
-    Transaction, authorise,
+    ConfiguredKey, Effects, KeyPlan, KeyRefusal, Limits, Options, Outcome, PathId, Registration,
+    Request, Snapshot, Transaction, authorise,
 };
 
 use crate::books::Books;
@@ -110,9 +110,7 @@ impl<'a> Device<'a> {
             .map_err(|error| other(self.name(), &error))?;
         let snapshot = books.remembered(configured).onto(self.map.snapshot());
         let result = self.carry_out(request, snapshot, options);
-        let done = matches!(&result, Ok((report, _)) if report.outcome == Outcome::Done);
-        let changed = matches!(&result, Ok((_, effects)) if effects.registration.is_some());
-        if !done && !changed {
+        if !matches!(&result, Ok((report, effects)) if is_in_force(plan, report, effects)) {
             books.undo();
         }
         let (mut report, effects) = result?;
@@ -206,6 +204,19 @@ impl<'a> Device<'a> {
 
     fn lock_failure(&self, error: &LockError) -> Failure {
         other(self.name(), error)
+    }
+}
+
+/// Whether the stored key that was planned is the right one to keep: also after a failure, if
+/// paths are left that carry it.
+fn is_in_force(plan: KeyPlan, report: &Report, effects: &Effects) -> bool {
+    match (plan, &effects.registration) {
+        _ if report.outcome == Outcome::Done => true,
+        (KeyPlan::Store { key: planned }, Some(Registration::Registered { key, .. })) => {
+            planned == *key
+        }
+        (KeyPlan::Forget, Some(Registration::Unregistered)) => true,
+        _ => false,
     }
 }
 
