@@ -24,7 +24,7 @@ pub enum AnswerClass {
     Failed,
 }
 
-/// What a unit attention tells (SPC-4 5.12.5, 5.12.11).
+/// What a unit attention tells (SPC-4 5.13.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnitAttention {
     /// 2A/03: another nexus took the reservation away.

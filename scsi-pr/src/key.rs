@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use crate::ParseKeyError;
 
-/// A reservation key (SPC-4 5.12.1): 64 bits, big-endian on the wire.
+/// A reservation key (SPC-4 5.13.1): 64 bits, big-endian on the wire.
 ///
 /// Text is hex, `0x` optional on input, printed with `0x`, lower case, no leading zeros.
 ///
