@@ -142,3 +142,90 @@ fn open(address: &SocketAddress) -> io::Result<UnixStream> {
 }
 
 const READ_CHUNK: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+    use std::thread;
+
+    use tempfile::TempDir;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// A daemon that reads one request and answers with `reply`, byte for byte.
+    fn daemon(reply: Vec<u8>) -> (TempDir, SocketAddress, thread::JoinHandle<String>) {
+        let (dir, path) = place();
+        let listener = UnixListener::bind(&path).unwrap();
+        let thread = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut length = [0; 8];
+            stream.read_exact(&mut length).unwrap();
+            let mut text = vec![0; usize::try_from(u64::from_ne_bytes(length)).unwrap()];
+            stream.read_exact(&mut text).unwrap();
+            stream.write_all(&reply).unwrap();
+            String::from_utf8(text).unwrap()
+        });
+        (dir, SocketAddress::Path(path), thread)
+    }
+
+    fn place() -> (TempDir, PathBuf) {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("socket");
+        (dir, path)
+    }
+
+    fn question() -> Command {
+        Command::SetPrHold("mpatha".to_owned())
+    }
+
+    #[test]
+    fn a_daemon_answers() {
+        let (_dir, address, thread) = daemon(encode("ok\n"));
+        let mut daemon = Daemon::connect(&[address], PATIENCE).unwrap();
+        assert_eq!(daemon.ask(&question()).unwrap(), Reply::Ok);
+        assert_eq!(thread.join().unwrap(), "setprhold map mpatha\0");
+    }
+
+    #[test]
+    fn the_first_address_with_a_daemon_is_taken() {
+        let (_empty, nobody) = place();
+        let (_dir, address, thread) = daemon(encode("fail\n"));
+        let addresses = [SocketAddress::Path(nobody), address];
+        let mut daemon = Daemon::connect(&addresses, PATIENCE).unwrap();
+        assert_ne!(daemon.ask(&question()).unwrap(), Reply::Ok);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn without_a_daemon_there_is_no_connection() {
+        let (_dir, path) = place();
+        assert!(Daemon::connect(&[SocketAddress::Path(path)], PATIENCE).is_none());
+    }
+
+    #[test]
+    fn a_daemon_that_hangs_costs_its_patience() {
+        let (_dir, path) = place();
+        let _listener = UnixListener::bind(&path).unwrap();
+        let patience = Duration::from_millis(20);
+        let mut daemon = Daemon::connect(&[SocketAddress::Path(path)], patience).unwrap();
+        let Err(DaemonError::Socket { source, .. }) = daemon.ask(&question()) else {
+            panic!("nobody reads, and yet there was an answer");
+        };
+        assert_eq!(source.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        let mut half = encode("ok\n");
+        half.truncate(9);
+        let (_dir, address, thread) = daemon(half);
+        let mut daemon = Daemon::connect(&[address], PATIENCE).unwrap();
+        assert!(matches!(
+            daemon.ask(&question()),
+            Err(DaemonError::Closed { .. })
+        ));
+        thread.join().unwrap();
+    }
+}
