@@ -1,6 +1,8 @@
 //! Commands that one path carries out for the whole map: RESERVE, CLEAR, PREEMPT, REGISTER AND
 //! MOVE.
 
+use alloc::vec::Vec;
+
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
@@ -49,7 +51,8 @@ impl Asking {
             Progress::Waiting(attempt) => return State::Asking(Self { attempt, aftermath }),
             Progress::Ended(end) => end,
         };
-        job.demote(&trail.unknown);
+        let silent: Vec<PathId> = trail.unreachable().collect();
+        job.demote(&silent);
         match end {
             AttemptEnd::Done(path) => State::accepted(Some(path), aftermath, job, courier),
             AttemptEnd::Answered(path, reply) => State::Finished(reply.into_outcome(path)),

@@ -14,6 +14,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::attempt::Trail;
 use crate::courier::{Courier, Persistence, Reply, Settled, Silence, Verdict};
 use crate::limits::MAX_REPEATS;
 use crate::outcome::Outcome;
@@ -39,6 +40,8 @@ pub(crate) struct Orders {
     pub(crate) command: Command,
     /// Sent where `command` met a conflict or may have been executed unseen.
     pub(crate) insist: Option<Command>,
+    /// Paths that have answered `command` with a conflict before.
+    pub(crate) stale: Vec<PathId>,
     /// How many lanes run at once.
     pub(crate) width: Width,
     /// How long a busy path is asked again.
@@ -61,12 +64,12 @@ pub(crate) struct BroadcastEnd {
     pub(crate) done: Vec<PathId>,
     /// Paths that answered RESERVATION CONFLICT.
     pub(crate) conflicts: Vec<PathId>,
-    /// Paths found dead.
-    pub(crate) absent: Vec<PathId>,
+    /// Paths found dead, and what became of the command there.
+    pub(crate) absent: Vec<(PathId, Silence)>,
     /// Paths that answered otherwise.
     pub(crate) answered: Vec<(PathId, Reply)>,
-    /// Paths that are alive, or may be, and yet gave no answer.
-    pub(crate) behind: Vec<PathId>,
+    /// Paths that are alive, or may be, and yet gave no answer; what became of it there.
+    pub(crate) behind: Vec<(PathId, Silence)>,
 }
 
 /// A group of paths of which one is enough: the one at work, and the others.
@@ -77,6 +80,8 @@ struct Lane {
     insisted: bool,
     /// How often this path was given the command and stayed silent.
     silences: u32,
+    /// What that means; once it may have been executed, it stays so.
+    silence: Silence,
 }
 
 impl Broadcast {
@@ -131,8 +136,9 @@ impl Broadcast {
         let lane = Lane {
             path,
             alternates: paths,
-            insisted: false,
+            insisted: self.orders.stale.contains(&path) && self.orders.insist.is_some(),
             silences: u32::from(is_suspect),
+            silence: Silence::NotExecuted(None),
         };
         if is_suspect {
             self.probe(lane, courier);
@@ -160,11 +166,14 @@ impl Broadcast {
                 self.result.answered.push((lane.path, reply));
             }
             Verdict::Unreachable(silence) => {
-                lane.silences += 1;
-                self.probe(lane, courier);
                 if silence == Silence::Unknown {
                     self.probe_queued(courier);
                 }
+                lane.silences += 1;
+                if lane.silence != Silence::Unknown {
+                    lane.silence = silence;
+                }
+                self.probe(lane, courier);
             }
             Verdict::Probed(_) => {}
         }
@@ -185,9 +194,9 @@ impl Broadcast {
             return;
         }
         if state == PathState::Dead {
-            self.result.absent.push(lane.path);
+            self.result.absent.push((lane.path, lane.silence));
         } else if lane.alternates.is_empty() {
-            self.result.behind.push(lane.path);
+            self.result.behind.push((lane.path, lane.silence));
         }
         self.enter(lane.alternates, courier);
     }
@@ -220,8 +229,24 @@ impl BroadcastEnd {
         if let Some((path, reply)) = self.answered.first() {
             return Some(reply.clone().into_outcome(*path));
         }
-        let path = *self.behind.first().or(self.conflicts.first())?;
+        let behind = self.behind.iter().map(|(path, _)| path);
+        let path = *behind.chain(&self.conflicts).next()?;
         Some(Outcome::Incomplete { path })
+    }
+
+    /// What the paths said, of which none accepted.
+    pub(crate) fn into_trail(self) -> Trail {
+        let mut trail = Trail {
+            conflicts: self.conflicts,
+            ..Trail::default()
+        };
+        for (path, silence) in self.absent.into_iter().chain(self.behind) {
+            match silence {
+                Silence::Unknown => trail.unknown.push(path),
+                Silence::NotExecuted(reply) => trail.silent.push((path, reply)),
+            }
+        }
+        trail
     }
 }
 

@@ -19,9 +19,12 @@ use core::time::Duration;
 
 use scsi_pr::{AnswerClass, Refusal, Sense, Status, UnitAttention};
 
-use crate::limits::{FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE};
+use crate::limits::{
+    FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE, REVERSAL_SHARE,
+};
 use crate::outcome::Outcome;
 use crate::snapshot::{PathId, PathState};
+use crate::task::{Errand, Phase, Task};
 use crate::wire::{Action, Answer, Command, Event, Ticket};
 
 /// Commands on their way.
@@ -83,41 +86,10 @@ pub(crate) struct Reply {
 pub(crate) enum Persistence {
     /// As long as one silent sending would take: something else can be done then.
     Patience,
+    /// Until just enough time is left to put back what was changed.
+    Reversible,
     /// To the deadline: nothing is left to do without this path.
     Deadline,
-}
-
-#[derive(Debug, Clone)]
-struct Task {
-    ticket: Ticket,
-    path: PathId,
-    errand: Errand,
-    phase: Phase,
-    /// How long one sending may stay without an answer.
-    patience: Duration,
-    /// When the sending under way counts as lost.
-    give_up: Duration,
-    /// Nothing is sent again from then on.
-    stop: Duration,
-    attentions: u32,
-    back_off: Duration,
-}
-
-#[derive(Debug, Clone)]
-enum Errand {
-    Command(Command),
-    Probe,
-}
-
-#[derive(Debug, Clone)]
-enum Phase {
-    Sent,
-    /// The deadline had passed when it should have been sent.
-    TooLate,
-    Resting {
-        until: Duration,
-        last: Reply,
-    },
 }
 
 impl Reply {
@@ -255,6 +227,7 @@ impl Courier {
         let deadline = self.limits.deadline;
         let stop = match persistence {
             Persistence::Patience => self.now.saturating_add(patience).min(deadline),
+            Persistence::Reversible => deadline.saturating_sub(deadline / REVERSAL_SHARE),
             Persistence::Deadline => deadline,
         };
         self.dispatch(Task {
@@ -271,7 +244,7 @@ impl Courier {
     }
 
     fn dispatch(&mut self, mut task: Task) {
-        if self.is_over_deadline() {
+        if self.now >= task.stop {
             task.phase = Phase::TooLate;
             self.tasks.push(task);
             return;
@@ -396,50 +369,5 @@ impl Courier {
         task.phase = Phase::Resting { until, last };
         self.tasks.push(task);
         None
-    }
-}
-
-impl Task {
-    fn action(&self) -> Action {
-        let (ticket, path, give_up) = (self.ticket, self.path, self.give_up);
-        match &self.errand {
-            Errand::Probe => Action::Probe {
-                ticket,
-                path,
-                give_up,
-            },
-            Errand::Command(command) => Action::Send {
-                ticket,
-                path,
-                command: command.clone(),
-                give_up,
-            },
-        }
-    }
-
-    fn wakes_at(&self) -> Duration {
-        match self.phase {
-            Phase::Sent | Phase::TooLate => self.give_up,
-            Phase::Resting { until, .. } => until,
-        }
-    }
-
-    fn is_out(&self) -> bool {
-        matches!(self.errand, Errand::Command(Command::Out { .. }))
-    }
-
-    fn is_out_under_way(&self) -> bool {
-        matches!(self.phase, Phase::Sent) && self.is_out()
-    }
-}
-
-impl Errand {
-    fn classify(&self, status: Status, sense: Option<&Sense>) -> AnswerClass {
-        match self {
-            Self::Command(Command::Out { action, .. }) => {
-                scsi_pr::classify_for(*action, status, sense)
-            }
-            Self::Command(Command::In(_)) | Self::Probe => scsi_pr::classify(status, sense),
-        }
     }
 }

@@ -112,3 +112,51 @@ impl Preempt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::VictimCommands;
+    use scsi_pr::{ReservationKey, ReservationType, Scope};
+
+    fn held(key: u64, reservation_type: u8) -> Option<Reservation> {
+        Some(Reservation {
+            key: ReservationKey(key),
+            scope: Scope::LOGICAL_UNIT,
+            reservation_type: ReservationType(reservation_type),
+        })
+    }
+
+    #[test]
+    fn what_a_preemption_of_ourselves_does() {
+        use Aftermath::{Keeping, Removing};
+        let rows = [
+            // Our own key as the victim: a preemption of the reservation only if we hold it.
+            (0xa, None, Removing),
+            (0xa, held(0xa, 5), Keeping),
+            (0xa, held(0xa, 1), Keeping),
+            (0xa, held(0xb, 5), Removing),
+            (0xa, held(0, 7), Removing),
+            (0xa, held(0xa, 8), Removing),
+            // No key as the victim: everybody who shares the reservation, or an error.
+            (0, held(0, 7), Keeping),
+            (0, held(0, 8), Keeping),
+            (0, held(0xa, 5), Keeping),
+            (0, None, Keeping),
+        ];
+        for (victim, found, expected) in rows {
+            let preempt = Preempt {
+                key: ReservationKey(0xa),
+                victim: ReservationKey(victim),
+                reservation_type: ReservationType(5),
+                commands: VictimCommands::Finish,
+            };
+            assert!(preempt.may_hit_sender());
+            assert_eq!(
+                preempt.aftermath(found.as_ref()),
+                expected,
+                "{victim:#x} {found:?}"
+            );
+        }
+    }
+}

@@ -5,7 +5,7 @@ use scsi_pr::Reservation;
 use crate::courier::{Courier, Settled};
 use crate::holder::{HolderReading, is_held_by};
 use crate::job::Job;
-use crate::outcome::{Holding, Outcome};
+use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::Preempt;
 use crate::restore::{Aftermath, Restoring};
@@ -75,12 +75,22 @@ impl Learning {
             aftermath,
         } = preempted;
         match aftermath {
+            Some(Aftermath::Keeping) if job.effects.holding == Some(Holding::NotHeld) => {
+                shut_out(job)
+            }
             Some(aftermath) => {
                 Restoring::start_after_preempt(aftermath, preempt.key, done_by, job, courier)
             }
             None => State::Finished(Outcome::Done),
         }
     }
+}
+
+/// We held a moment ago, and do not any more: another node has cleared or preempted our key.
+/// To register our other paths now would let this node back in.
+fn shut_out(job: &mut Job) -> State {
+    job.effects.registration = Some(Registration::Unregistered);
+    State::Finished(Outcome::Done)
 }
 
 impl Preempted {

@@ -31,6 +31,7 @@ mod restore;
 mod snapshot;
 mod state;
 mod survey;
+mod task;
 mod transaction;
 mod undo;
 mod verify;

@@ -54,6 +54,10 @@ pub(crate) const MAX_BACK_OFF: Duration = Duration::from_secs(1);
 /// milliseconds.
 pub(crate) const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The part of the time to the deadline that is kept for putting things back: a sixth, 3 s of
+/// 18. Paths that have just accepted a command take the next one in milliseconds.
+pub(crate) const REVERSAL_SHARE: u32 = 6;
+
 /// Times a path that is alive, but did not answer, is given the same command again.
 pub(crate) const MAX_REPEATS: u32 = 1;
 
@@ -62,3 +66,29 @@ pub(crate) const FIRST_ALLOCATION: u16 = 8192;
 
 /// Times a response that did not fit is read again with more room: it may grow meanwhile.
 pub(crate) const MAX_GROWTHS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_shrinks_with_the_deadline() {
+        let seconds = |limits: Limits| {
+            let Limits {
+                deadline,
+                path_patience,
+                read_patience,
+            } = limits;
+            [deadline, path_patience, read_patience].map(|time| time.as_millis())
+        };
+        for (deadline, expected) in [
+            (60, [60_000, 5_000, 1_000]),
+            (18, [18_000, 5_000, 1_000]),
+            (2, [2_000, 1_000, 500]),
+            (0, [0, 0, 0]),
+        ] {
+            let limits = Limits::OUT.within(Duration::from_secs(deadline));
+            assert_eq!(seconds(limits), expected);
+        }
+    }
+}

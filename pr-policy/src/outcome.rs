@@ -37,7 +37,8 @@ pub enum Outcome {
         /// The path whose answer is missing.
         path: PathId,
     },
-    /// Done on some paths, while this one carries I/O and could not be brought in step.
+    /// This path carries I/O and could not be brought in step with the others. A registration
+    /// has been put back on those, as far as the old key is known; the effects tell what is left.
     Incomplete {
         /// The path left behind.
         path: PathId,
@@ -63,7 +64,9 @@ pub struct Effects {
     pub registration: Option<Registration>,
     /// The reservation of this node, if the request changed or established it.
     pub holding: Option<Holding>,
-    /// Unit attentions that told of other nodes' acts.
+    /// Reservations or registrations were taken away, said unit attentions on the way. Mostly by
+    /// other nodes; but what one path of this node does is news to its other paths too, so this
+    /// is a reason to look, not a proof.
     pub news: Vec<UnitAttention>,
 }
 

@@ -81,11 +81,12 @@ impl FanningOut {
         let orders = Orders {
             command: register.following_command(),
             insist: Some(register.insisting_command()),
+            stale: trail.conflicts.clone(),
             width: match job.fan_out {
                 FanOut::Parallel => Width::All,
                 FanOut::Sequential => Width::One,
             },
-            persistence: Persistence::Deadline,
+            persistence: Persistence::Reversible,
         };
         let lanes = job.lanes(&register, Some(accepted.0), &suspects);
         let progress = Broadcast::start(courier, lanes, suspects, orders);

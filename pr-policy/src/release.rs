@@ -1,6 +1,8 @@
 //! RELEASE: through every usable path, since any of them may be the holder; then a look whether
 //! the reservation is really gone.
 
+use alloc::vec::Vec;
+
 use scsi_pr::Reservation;
 
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
@@ -11,7 +13,7 @@ use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::register::Piloting;
 use crate::request::{Register, Release};
-use crate::snapshot::PathState;
+use crate::snapshot::{Path, PathId, PathState};
 use crate::state::State;
 
 /// Waits for every usable path to answer RELEASE.
@@ -65,6 +67,7 @@ impl Releasing {
         let orders = Orders {
             command: release_command(release.key, release.reservation_type),
             insist: None,
+            stale: Vec::new(),
             width: Width::All,
             persistence: Persistence::Patience,
         };
@@ -94,34 +97,21 @@ impl Releasing {
             }
             Progress::Ended(answers) => answers,
         };
-        for path in &answers.absent {
+        for (path, _) in &answers.absent {
             job.note_state(*path, PathState::Dead);
         }
-        job.demote(&answers.behind);
+        let behind: Vec<PathId> = answers.behind.iter().map(|(path, _)| *path).collect();
+        job.demote(&behind);
         match purpose {
             _ if !answers.done.is_empty() => {
                 Confirming::start(release, purpose, answers, job, courier)
             }
             Purpose::BeforeUnregistering(register) => State::pilot(register, job, courier),
-            Purpose::Asked => State::Finished(outcome_without_release(&answers)),
+            Purpose::Asked => State::Finished(match answers.answered.first() {
+                Some((path, reply)) => reply.clone().into_outcome(*path),
+                None => answers.into_trail().into_outcome(),
+            }),
         }
-    }
-}
-
-/// No path has accepted RELEASE.
-fn outcome_without_release(answers: &BroadcastEnd) -> Outcome {
-    if let Some((path, reply)) = answers.answered.first() {
-        return reply.clone().into_outcome(*path);
-    }
-    match (
-        answers.behind.first(),
-        answers.conflicts.first(),
-        answers.absent.last(),
-    ) {
-        (Some(path), _, _) => Outcome::Unknown { path: *path },
-        (None, Some(_), _) => Outcome::Conflict,
-        (None, None, Some(path)) => Outcome::Unreachable { path: *path },
-        (None, None, None) => Outcome::NoUsablePath,
     }
 }
 
@@ -189,6 +179,10 @@ impl Confirming {
         }
         match purpose {
             Purpose::Asked => State::Finished(outcome),
+            // The paths that are left are the only ones that can still end it.
+            Purpose::BeforeUnregistering(_) if is_our_dead_path(&outcome, job) => {
+                State::Finished(outcome)
+            }
             Purpose::BeforeUnregistering(register) => State::pilot(register, job, courier),
         }
     }
@@ -200,6 +194,18 @@ impl State {
             return Self::Finished(Outcome::NoUsablePath);
         }
         Piloting::start(register, job, courier)
+    }
+}
+
+/// Whether it can only be a path of this map that still holds: nobody else is known to use the
+/// key, and every path that could be asked has released.
+fn is_our_dead_path(outcome: &Outcome, job: &Job) -> bool {
+    let is_dead = |path: &Path| path.state != PathState::Usable;
+    match outcome {
+        Outcome::HolderUnreachable { key, .. } => {
+            job.own_key() == Some(*key) && job.paths.iter().any(is_dead)
+        }
+        _ => false,
     }
 }
 
@@ -221,7 +227,7 @@ fn judge(found: Option<Reservation>, release: &Release, answers: &BroadcastEnd) 
         return Outcome::Conflict;
     }
     match answers.behind.first() {
-        Some(path) => Outcome::Incomplete { path: *path },
+        Some((path, _)) => Outcome::Incomplete { path: *path },
         None => Outcome::HolderUnreachable {
             key: reservation.key,
             reservation_type: reservation.reservation_type,

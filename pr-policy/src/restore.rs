@@ -74,6 +74,7 @@ impl Restoring {
         let orders = Orders {
             command: goal.register.command(),
             insist: None,
+            stale: Vec::new(),
             width: Width::All,
             persistence: Persistence::Deadline,
         };

@@ -77,11 +77,14 @@ impl Transaction {
         let mut courier = Courier::new(options.limits);
         let mut job = Job::new(request, snapshot, options.fan_out);
         let state = State::start(&mut job, &mut courier);
-        Self {
+        let mut transaction = Self {
             courier,
             job,
             state,
-        }
+        };
+        // Without any time to spend, the outcome is there at once.
+        transaction.handle_timeout(Duration::ZERO);
+        transaction
     }
 
     /// What to do next; every action is answered by an event, unless the outcome comes first.

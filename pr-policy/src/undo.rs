@@ -49,6 +49,7 @@ impl Undoing {
         let orders = Orders {
             command: back.command(),
             insist: None,
+            stale: Vec::new(),
             width: Width::All,
             persistence: Persistence::Deadline,
         };
@@ -80,7 +81,8 @@ impl Undoing {
             }
             Progress::Ended(end) => end,
         };
-        let is_left = |path: &PathId| !end.done.contains(path);
+        // Where the new key conflicts, somebody else has taken it away meanwhile.
+        let is_left = |path: &PathId| !end.done.contains(path) && !end.conflicts.contains(path);
         let left: Vec<PathId> = changed.into_iter().filter(is_left).collect();
         job.effects.registration = if left.is_empty() {
             None

@@ -136,3 +136,46 @@ impl Preempt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::VictimCommands;
+    use scsi_pr::ReservationType;
+
+    /// Our key is 0xa, the other node's 0xb.
+    fn preempted(victim: u64, aftermath: Option<Aftermath>, keys: &[u64]) -> bool {
+        let preempt = Preempt {
+            key: ReservationKey(0xa),
+            victim: ReservationKey(victim),
+            reservation_type: ReservationType(5),
+            commands: VictimCommands::Abort,
+        };
+        let keys = keys.iter().copied().map(ReservationKey).collect();
+        preempt.was_executed(aftermath, &ReadKeys::new(0, keys))
+    }
+
+    #[test]
+    fn what_the_keys_say_of_a_preemption() {
+        let keeping = Some(Aftermath::Keeping);
+        let removing = Some(Aftermath::Removing);
+        let rows: [(u64, Option<Aftermath>, &[u64], bool); 12] = [
+            (0xb, None, &[0xa, 0xa], true),
+            (0xb, None, &[0xa, 0xb], false),
+            (0xb, None, &[0xc], false),
+            (0xb, None, &[], false),
+            (0xa, keeping, &[0xa, 0xb], true),
+            (0xa, keeping, &[0xa, 0xa], false),
+            (0xa, keeping, &[0xb], false),
+            (0, keeping, &[0xa], true),
+            (0, keeping, &[0xa, 0xb], false),
+            (0xa, removing, &[0xb], true),
+            (0xa, removing, &[0xa, 0xb], true),
+            (0xa, removing, &[0xa, 0xa], false),
+        ];
+        for (victim, aftermath, keys, expected) in rows {
+            let got = preempted(victim, aftermath, keys);
+            assert_eq!(got, expected, "{victim:#x} {aftermath:?} {keys:x?}");
+        }
+    }
+}
