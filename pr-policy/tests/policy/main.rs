@@ -1,0 +1,14 @@
+//! The policy from outside: transactions run to their end in a world of scripted paths.
+
+#[cfg(test)]
+mod growing;
+#[cfg(test)]
+mod narrate;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod states;
+#[cfg(test)]
+mod traces;
+#[cfg(test)]
+mod world;

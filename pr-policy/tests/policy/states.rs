@@ -1,0 +1,394 @@
+//! The whole table: in each state, what each kind of event leads to.
+//!
+//! A state is entered by the shortest way there; what an event leads to may depend on what else
+//! is still to be tried, so that some states stand there more than once. One of the actions
+//! under way, the last, gets the event.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use pr_policy::{Action, Answer, Event, Options, PathState, Request, Ticket, Transaction};
+use pr_policy::{Command, VictimCommands};
+use scsi_pr::{InAction, ReadReservation, Reservation, ReservationKey, ReservationType, Scope};
+
+use crate::narrate::{self, clear, preempt, read, register, register_and_move, release, reserve};
+use crate::world;
+
+const USABLE: PathState = PathState::Usable;
+const DOUBTFUL: PathState = PathState::Doubtful;
+
+/// What may be answered to PERSISTENT RESERVE OUT.
+const OUT: &[&str] = &[
+    "good", "conflict", "reset", "busy", "standby", "invalid", "broken", "not-sent", "lost", "time",
+];
+
+/// What may be answered to READ RESERVATION: who holds, and how.
+const IN: &[&str] = &[
+    "nobody",
+    "ours",
+    "ours-other",
+    "shared",
+    "foreign",
+    "nonsense",
+    "conflict",
+    "reset",
+    "busy",
+    "standby",
+    "invalid",
+    "broken",
+    "not-sent",
+    "lost",
+    "alarm",
+    "time",
+];
+
+/// What may be found by a probe.
+const PROBE: &[&str] = &["usable", "doubtful", "dead", "time"];
+
+/// A request, its paths, and the answers that lead to the state.
+struct Way {
+    title: &'static str,
+    request: Request,
+    paths: &'static [PathState],
+    answers: &'static [&'static str],
+}
+
+#[test]
+fn every_state_and_every_event() {
+    let mut table = String::new();
+    for way in ways() {
+        table += &section(&way);
+    }
+    assert_snapshot!(table);
+}
+
+/// Every state that a transaction can be in stands in the table.
+#[test]
+fn no_state_is_missing() {
+    let mut seen: Vec<&str> = ways().iter().map(|way| enter(way).0.state_name()).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    let all = [
+        "Answering",
+        "Asking",
+        "Confirming",
+        "FanningOut",
+        "Finished",
+        "Inspecting",
+        "Learning",
+        "Piloting",
+        "Releasing",
+        "Restoring",
+        "Surveying",
+        "Undoing",
+        "Verifying",
+    ];
+    assert_eq!(seen, all);
+}
+
+fn ways() -> Vec<Way> {
+    let mut ways = reading_ways();
+    ways.extend(registering_ways());
+    ways.extend(releasing_ways());
+    ways.extend(asking_ways());
+    ways.push(way("after the end", reserve(5), &[USABLE], &["good"]));
+    ways
+}
+
+fn reading_ways() -> Vec<Way> {
+    let request = || read(InAction::READ_RESERVATION);
+    vec![
+        way(
+            "a read, another path left",
+            request(),
+            &[USABLE, USABLE],
+            &[],
+        ),
+        way("a read, the last path", request(), &[USABLE], &[]),
+        way(
+            "a read, two paths asked",
+            request(),
+            &[USABLE, USABLE],
+            &["alarm"],
+        ),
+    ]
+}
+
+fn registering_ways() -> Vec<Way> {
+    let new = || register(0, 0xa);
+    let change = || register(0xa, 0xb);
+    let end = || register(0xa, 0);
+    vec![
+        way("a doubtful path", new(), &[USABLE, DOUBTFUL], &[]),
+        way("nothing but a doubtful path", new(), &[DOUBTFUL], &[]),
+        way("register, another path left", new(), &[USABLE, USABLE], &[]),
+        way("register, the last path", new(), &[USABLE], &[]),
+        way(
+            "register, looking at the paths left",
+            new(),
+            &[USABLE, USABLE],
+            &["lost"],
+        ),
+        way(
+            "register, the last to follow",
+            new(),
+            &[USABLE, USABLE],
+            &["good"],
+        ),
+        way(
+            "change, insisting",
+            change(),
+            &[USABLE, USABLE],
+            &["good", "conflict"],
+        ),
+        way(
+            "change, looking at a silent path",
+            change(),
+            &[USABLE, USABLE],
+            &["good", "lost"],
+        ),
+        way(
+            "change, a silent path again",
+            change(),
+            &[USABLE, USABLE],
+            &["good", "lost", "usable"],
+        ),
+        way(
+            "change, looking again",
+            change(),
+            &[USABLE, USABLE],
+            &["good", "lost", "usable", "lost"],
+        ),
+        way(
+            "change, going back",
+            change(),
+            &[USABLE, USABLE],
+            &["good", "invalid"],
+        ),
+        way("unregister, who holds?", end(), &[USABLE], &[]),
+        way("unregister, releasing", end(), &[USABLE], &["ours"]),
+        way(
+            "unregister, is it gone?",
+            end(),
+            &[USABLE],
+            &["ours", "good"],
+        ),
+        way("unregister, the last path", end(), &[USABLE], &["nobody"]),
+        way(
+            "unregister, the last to follow",
+            end(),
+            &[USABLE, USABLE],
+            &["nobody", "good"],
+        ),
+    ]
+}
+
+fn releasing_ways() -> Vec<Way> {
+    let two: &[PathState] = &[USABLE, USABLE];
+    vec![
+        way("release, no path accepted yet", release(5), &[USABLE], &[]),
+        way("release, one path accepted", release(5), two, &["good"]),
+        way(
+            "release, one path conflicted",
+            release(5),
+            two,
+            &["conflict"],
+        ),
+        way("release, is it gone?", release(5), &[USABLE], &["good"]),
+        way(
+            "release, one is broken, is it gone?",
+            release(5),
+            two,
+            &["broken", "good"],
+        ),
+    ]
+}
+
+fn asking_ways() -> Vec<Way> {
+    let other = || preempt(0xb, VictimCommands::Finish);
+    let own = || preempt(0xa, VictimCommands::Finish);
+    let two: &[PathState] = &[USABLE, USABLE];
+    vec![
+        way("reserve, another path left", reserve(5), two, &[]),
+        way("reserve, the last path", reserve(5), two, &["conflict"]),
+        way(
+            "reserve, was it executed?",
+            reserve(5),
+            &[USABLE],
+            &["lost"],
+        ),
+        way("clear", clear(), &[USABLE], &[]),
+        way(
+            "move, the sender stays",
+            register_and_move(false),
+            &[USABLE],
+            &[],
+        ),
+        way("move, the sender leaves", register_and_move(true), two, &[]),
+        way("preempt another", other(), &[USABLE], &[]),
+        way(
+            "preempt another, who holds now?",
+            other(),
+            &[USABLE],
+            &["good"],
+        ),
+        way("preempt ourselves, who holds?", own(), &[USABLE], &[]),
+        way(
+            "preempt ourselves, who holds now?",
+            own(),
+            two,
+            &["ours", "good"],
+        ),
+        way(
+            "preempt ourselves, coming back",
+            own(),
+            two,
+            &["ours", "good", "ours"],
+        ),
+        way(
+            "preempt ourselves, leaving",
+            own(),
+            &[USABLE],
+            &["nobody", "good", "nobody"],
+        ),
+    ]
+}
+
+fn way(
+    title: &'static str,
+    request: Request,
+    paths: &'static [PathState],
+    answers: &'static [&'static str],
+) -> Way {
+    Way {
+        title,
+        request,
+        paths,
+        answers,
+    }
+}
+
+fn section(way: &Way) -> String {
+    let (transaction, actions, now) = enter(way);
+    let mut text = format!("{}: {}\n", transaction.state_name(), way.title);
+    let (last, words) = match actions.last() {
+        None => (None, OUT),
+        Some(last) => (
+            Some(last),
+            match last {
+                Action::Probe { .. } => PROBE,
+                Action::Send {
+                    command: Command::In(_),
+                    ..
+                } => IN,
+                Action::Send { .. } => OUT,
+            },
+        ),
+    };
+    for action in &actions {
+        text += &format!("  ({})\n", narrate::action(action));
+    }
+    for word in words {
+        let mut transaction = transaction.clone();
+        // A finished transaction gets an answer to something it never asked.
+        let ticket = last.map_or(Ticket(99), ticket_of);
+        if !feed(&mut transaction, ticket, word, now) {
+            continue;
+        }
+        text += &format!("  {word:<11}→ {}\n", leads_to(&mut transaction, now));
+    }
+    text + "\n"
+}
+
+/// Goes the way, answering the oldest action each time.
+fn enter(way: &Way) -> (Transaction, Vec<Action>, Duration) {
+    let options = Options::for_request(&way.request);
+    let mut transaction = Transaction::new(way.request.clone(), narrate::map(way.paths), options);
+    let mut now = Duration::ZERO;
+    let mut under_way = poll(&mut transaction);
+    for word in way.answers {
+        if *word == "alarm" {
+            now = transaction.poll_timeout();
+            transaction.handle_timeout(now);
+        } else {
+            let first = under_way.remove(0);
+            assert!(
+                feed(&mut transaction, ticket_of(&first), word, now),
+                "{}",
+                way.title
+            );
+        }
+        under_way.extend(poll(&mut transaction));
+    }
+    (transaction, under_way, now)
+}
+
+/// Lets it happen; `false` if it cannot happen here.
+fn feed(transaction: &mut Transaction, ticket: Ticket, word: &str, now: Duration) -> bool {
+    let event = match word {
+        "alarm" | "time" => {
+            let timeout = transaction.poll_timeout();
+            // The alarm comes before any path is given up.
+            let is_alarm = timeout <= now + Duration::from_secs(1);
+            if (word == "alarm") != is_alarm {
+                return false;
+            }
+            transaction.handle_timeout(timeout);
+            return true;
+        }
+        "usable" | "doubtful" | "dead" => world::probed(ticket, word).expect("it answers"),
+        _ => Event::Answered {
+            ticket,
+            answer: reservation(word)
+                .or_else(|| world::answered(word))
+                .expect("it answers"),
+        },
+    };
+    transaction.handle_event(now, event);
+    true
+}
+
+fn reservation(word: &str) -> Option<Answer> {
+    let held = |key, reservation_type| {
+        Some(Reservation {
+            key: ReservationKey(key),
+            scope: Scope::LOGICAL_UNIT,
+            reservation_type,
+        })
+    };
+    let found = match word {
+        "nobody" => None,
+        "ours" => held(0xa, ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY),
+        "ours-other" => held(0xa, ReservationType::EXCLUSIVE_ACCESS_REGISTRANTS_ONLY),
+        "shared" => held(0, ReservationType::WRITE_EXCLUSIVE_ALL_REGISTRANTS),
+        "foreign" => held(0xb, ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY),
+        _ => return None,
+    };
+    Some(world::good(ReadReservation::new(7, found).encode()))
+}
+
+fn leads_to(transaction: &mut Transaction, now: Duration) -> String {
+    let actions = poll(transaction);
+    if let Some(outcome) = transaction.outcome() {
+        let effects = narrate::effects(transaction.effects());
+        return format!("= {}{effects}", narrate::outcome(outcome));
+    }
+    let actions: Vec<String> = actions.iter().map(narrate::action).collect();
+    let actions = if actions.is_empty() {
+        let wait = transaction.poll_timeout().saturating_sub(now);
+        format!("(waits {} ms)", wait.as_millis())
+    } else {
+        actions.join(", ")
+    };
+    format!("{:<11} {actions}", transaction.state_name())
+}
+
+fn poll(transaction: &mut Transaction) -> Vec<Action> {
+    std::iter::from_fn(|| transaction.poll_action()).collect()
+}
+
+fn ticket_of(action: &Action) -> Ticket {
+    match action {
+        Action::Send { ticket, .. } | Action::Probe { ticket, .. } => *ticket,
+    }
+}

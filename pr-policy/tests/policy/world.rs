@@ -1,0 +1,408 @@
+//! Paths that answer as scripted, and a clock that jumps to the next thing that happens.
+//!
+//! A script is one line: what the path answers to PERSISTENT RESERVE OUT, one word per command,
+//! the last word for ever; behind a bar what a probe finds; behind another what it answers to
+//! PERSISTENT RESERVE IN. `"busy good"`, `"hang | dead"`, `"good | usable | hang"`.
+//!
+//! Every run checks what must hold for every transaction, whatever the answers are.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use pr_policy::{
+    Action, Answer, Command, Effects, Event, Options, Outcome, PathId, PathState, Request,
+    Snapshot, Ticket, Transaction,
+};
+use scsi_pr::{
+    InAction, ReadKeys, ReadReservation, Reservation, ReservationKey, ReservationType, Scope,
+    Sense, SenseKey, Status,
+};
+
+use crate::narrate;
+
+/// How long an answer takes that is not late.
+const LATENCY: Duration = Duration::from_millis(5);
+
+/// How much later an echo comes: at a moment when nothing else is due.
+const ECHO: Duration = Duration::from_millis(2);
+
+/// More than this many commands and probes on one path in one transaction are a runaway: five
+/// states give it a command twice with five unit attentions each at most; and to each second a
+/// busy path is asked once.
+const MOST_ACTIONS_PER_PATH: u64 = 60;
+
+/// A device and the paths to it.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) options: Options,
+    scripts: BTreeMap<PathId, Script>,
+    readings: Readings,
+    /// Answers that were given up come after all, and every answer comes twice.
+    pub(crate) echoes: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Script {
+    out: VecDeque<String>,
+    probe: VecDeque<String>,
+    read: VecDeque<String>,
+}
+
+/// What the device says when it is read, one after the other, the last for ever.
+#[derive(Debug, Clone)]
+struct Readings {
+    reservations: VecDeque<Option<Reservation>>,
+    keys: VecDeque<Vec<u64>>,
+}
+
+/// How a transaction went.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) trace: String,
+    /// The actions alone, with their times.
+    pub(crate) actions: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) effects: Effects,
+    /// The reservation read last, if one was read.
+    pub(crate) last_reservation: Option<Option<Reservation>>,
+    pub(crate) ended: Duration,
+}
+
+struct Stage {
+    world: World,
+    transaction: Transaction,
+    now: Duration,
+    due: BTreeMap<(Duration, u32), (PathId, String, Event)>,
+    sequence: u32,
+    /// Commands and probes without an answer: path, whether it is a read, when given up.
+    outstanding: BTreeMap<Ticket, (PathId, bool, Duration)>,
+    tickets: BTreeSet<Ticket>,
+    per_path: BTreeMap<PathId, u64>,
+    run: Run,
+    shown_state: &'static str,
+}
+
+impl World {
+    /// Usable paths 1, 2, … with these scripts; one that begins with `doubtful:` or `dead:` is
+    /// not usable at the start.
+    pub(crate) fn new(request: &Request, scripts: &[&str]) -> Self {
+        let state = |script: &&str| match script.split_once(':') {
+            Some(("doubtful", _)) => PathState::Doubtful,
+            Some(("dead", _)) => PathState::Dead,
+            _ => PathState::Usable,
+        };
+        let states: Vec<PathState> = scripts.iter().map(state).collect();
+        let text = |script: &&str| Script::parse(script.split_once(':').map_or(*script, |s| s.1));
+        Self {
+            snapshot: narrate::map(&states),
+            options: Options::for_request(request),
+            scripts: (1..).map(PathId).zip(scripts.iter().map(text)).collect(),
+            readings: Readings {
+                reservations: [None].into(),
+                keys: [Vec::new()].into(),
+            },
+            echoes: false,
+        }
+    }
+
+    /// What READ RESERVATION says, one reading after the other: key and type, a zero type for
+    /// no reservation.
+    pub(crate) fn reservations(mut self, readings: &[(u64, u8)]) -> Self {
+        let reservation = |(key, reservation_type): &(u64, u8)| {
+            (*reservation_type != 0).then_some(Reservation {
+                key: ReservationKey(*key),
+                scope: Scope::LOGICAL_UNIT,
+                reservation_type: ReservationType(*reservation_type),
+            })
+        };
+        self.readings.reservations = readings.iter().map(reservation).collect();
+        self
+    }
+
+    /// What READ KEYS says.
+    pub(crate) fn keys(mut self, keys: &[u64]) -> Self {
+        self.readings.keys = [keys.to_vec()].into();
+        self
+    }
+
+    pub(crate) fn run(self, request: Request) -> Run {
+        let transaction = Transaction::new(request, self.snapshot.clone(), self.options);
+        Stage {
+            world: self,
+            transaction,
+            now: Duration::ZERO,
+            due: BTreeMap::new(),
+            sequence: 0,
+            outstanding: BTreeMap::new(),
+            tickets: BTreeSet::new(),
+            per_path: BTreeMap::new(),
+            run: Run {
+                trace: String::new(),
+                actions: String::new(),
+                outcome: Outcome::NoUsablePath,
+                effects: Effects::default(),
+                last_reservation: None,
+                ended: Duration::ZERO,
+            },
+            shown_state: "",
+        }
+        .play()
+    }
+}
+
+impl Script {
+    fn parse(text: &str) -> Self {
+        let mut parts = text.split('|').map(words);
+        Self {
+            out: parts.next().expect("a script"),
+            probe: parts.next().unwrap_or_else(|| words("usable")),
+            read: parts.next().unwrap_or_else(|| words("good")),
+        }
+    }
+}
+
+impl Stage {
+    fn play(mut self) -> Run {
+        loop {
+            while let Some(action) = self.transaction.poll_action() {
+                self.begin(&action);
+            }
+            if let Some(outcome) = self.transaction.outcome() {
+                self.run.outcome = outcome.clone();
+                break;
+            }
+            assert!(
+                self.now < self.world.options.limits.deadline,
+                "no outcome at the deadline\n{}",
+                self.run.trace
+            );
+            self.step();
+        }
+        self.run.ended = self.now;
+        self.run.effects = self.transaction.effects().clone();
+        let end = format!(
+            "= {}{}\n",
+            narrate::outcome(&self.run.outcome),
+            narrate::effects(&self.run.effects)
+        );
+        self.note(&end);
+        self.run
+    }
+
+    /// The next answer, or the time the transaction asked to be woken.
+    fn step(&mut self) {
+        let timeout = self.transaction.poll_timeout();
+        assert!(timeout >= self.now, "asked to be woken in the past");
+        match self.due.first_key_value() {
+            Some((at, _)) if at.0 <= timeout => {
+                let ((at, _), (path, word, event)) = self.due.pop_first().expect("it is there");
+                self.now = self.now.max(at);
+                self.deliver(path, &word, event);
+            }
+            _ => {
+                assert!(timeout > self.now, "woken without anything to do");
+                self.now = timeout;
+                self.transaction.handle_timeout(self.now);
+            }
+        }
+    }
+
+    fn deliver(&mut self, path: PathId, word: &str, event: Event) {
+        let ticket = match &event {
+            Event::Answered { ticket, .. } | Event::Probed { ticket, .. } => *ticket,
+        };
+        let is_awaited = self.outstanding.remove(&ticket).is_some();
+        let mark = if is_awaited { "" } else { " (again)" };
+        self.note(&format!("  {} ► {word}{mark}\n", path.0));
+        if self.world.echoes && is_awaited {
+            let at = self.now + ECHO;
+            self.schedule(at, path, word.to_owned(), event.clone());
+        }
+        self.transaction.handle_event(self.now, event);
+    }
+
+    fn begin(&mut self, action: &Action) {
+        let text = narrate::action(action);
+        self.note(&format!("  {text}\n"));
+        self.run.actions += &format!("{} {text}\n", self.now.as_millis());
+        self.check(action);
+        let (path, word, event) = self.answer(action);
+        if let Some((event, latency)) = event {
+            self.schedule(self.now + latency, path, word, event);
+        }
+    }
+
+    fn schedule(&mut self, at: Duration, path: PathId, word: String, event: Event) {
+        self.sequence += 1;
+        self.due.insert((at, self.sequence), (path, word, event));
+    }
+
+    /// What must hold for every action of every transaction.
+    fn check(&mut self, action: &Action) {
+        let trace = &self.run.trace;
+        let (ticket, is_read, give_up) = match action {
+            Action::Send {
+                ticket,
+                command,
+                give_up,
+                ..
+            } => (*ticket, matches!(command, Command::In(_)), *give_up),
+            Action::Probe {
+                ticket, give_up, ..
+            } => (*ticket, false, *give_up),
+        };
+        let path = narrate::path_of(action);
+        let deadline = self.world.options.limits.deadline;
+        assert!(self.now < deadline, "sent after the deadline\n{trace}");
+        assert!(give_up > self.now, "given up before it began\n{trace}");
+        assert!(give_up <= deadline, "given up after the deadline\n{trace}");
+        assert!(self.tickets.insert(ticket), "a ticket twice\n{trace}");
+        let now = self.now;
+        let blocks = |(other, other_is_read, until): &(PathId, bool, Duration)| {
+            *other == path && !other_is_read && !is_read && *until > now
+        };
+        assert!(
+            !self.outstanding.values().any(blocks),
+            "two commands at once on {path}\n{trace}"
+        );
+        self.outstanding.insert(ticket, (path, is_read, give_up));
+        let count = self.per_path.entry(path).or_default();
+        *count += 1;
+        let most = MOST_ACTIONS_PER_PATH + deadline.as_secs();
+        assert!(*count <= most, "a runaway\n{trace}");
+    }
+
+    fn answer(&mut self, action: &Action) -> (PathId, String, Option<(Event, Duration)>) {
+        let path = narrate::path_of(action);
+        let script = self
+            .world
+            .scripts
+            .get_mut(&path)
+            .expect("a path with a script");
+        match action {
+            Action::Probe { ticket, .. } => {
+                let word = next(&mut script.probe);
+                let event = probed(*ticket, &word).map(|event| (event, LATENCY));
+                (path, word, event)
+            }
+            Action::Send {
+                ticket, command, ..
+            } => {
+                let word = match command {
+                    Command::In(_) => next(&mut script.read),
+                    Command::Out { .. } => next(&mut script.out),
+                };
+                let latency = latency(&word);
+                let answer = match (command, word.as_str()) {
+                    (Command::In(cdb), "good" | "slow" | "late") => {
+                        Some(self.read(cdb.action, cdb.allocation_length))
+                    }
+                    _ => answered(&word),
+                };
+                let ticket = *ticket;
+                let event = answer.map(|answer| Event::Answered { ticket, answer });
+                (path, word, event.map(|event| (event, latency)))
+            }
+        }
+    }
+
+    fn read(&mut self, action: InAction, room: u16) -> Answer {
+        let mut data = match action {
+            InAction::READ_KEYS => {
+                let keys = next(&mut self.world.readings.keys);
+                ReadKeys::new(7, keys.into_iter().map(ReservationKey).collect()).encode()
+            }
+            InAction::READ_RESERVATION => {
+                let found = next(&mut self.world.readings.reservations);
+                self.run.last_reservation = Some(found);
+                ReadReservation::new(7, found).encode()
+            }
+            other => panic!("{other} is not scripted"),
+        };
+        data.truncate(usize::from(room));
+        good(data)
+    }
+
+    fn note(&mut self, line: &str) {
+        let state = self.transaction.state_name();
+        let shown = if state == self.shown_state { "" } else { state };
+        self.shown_state = state;
+        let line = format!("{:>6} {shown:<11}{line}", self.now.as_millis());
+        self.run.trace += &line;
+    }
+}
+
+pub(crate) fn good(data: Vec<u8>) -> Answer {
+    Answer::Status {
+        status: Status::GOOD,
+        sense: None,
+        data,
+    }
+}
+
+/// The answer a word stands for; `None` for one that never comes.
+pub(crate) fn answered(word: &str) -> Option<Answer> {
+    let status = |status| Answer::Status {
+        status,
+        sense: None,
+        data: Vec::new(),
+    };
+    let check = |key, asc, ascq| Answer::Status {
+        status: Status::CHECK_CONDITION,
+        sense: Some(Sense::new(key, asc, ascq)),
+        data: Vec::new(),
+    };
+    Some(match word {
+        "good" | "slow" | "late" => status(Status::GOOD),
+        "conflict" => status(Status::RESERVATION_CONFLICT),
+        "busy" => status(Status::BUSY),
+        "transition" => check(SenseKey::NOT_READY, 0x04, 0x0a),
+        "standby" => check(SenseKey::NOT_READY, 0x04, 0x0b),
+        "reset" => check(SenseKey::UNIT_ATTENTION, 0x29, 0x00),
+        "preempted" | "late-preempted" => check(SenseKey::UNIT_ATTENTION, 0x2a, 0x05),
+        "released" => check(SenseKey::UNIT_ATTENTION, 0x2a, 0x04),
+        "invalid" => check(SenseKey::ILLEGAL_REQUEST, 0x24, 0x00),
+        "wrong-type" => check(SenseKey::ILLEGAL_REQUEST, 0x26, 0x04),
+        "full" => check(SenseKey::ILLEGAL_REQUEST, 0x55, 0x04),
+        "lio-not-registered" => check(SenseKey::NOT_READY, 0x08, 0x00),
+        "broken" => check(SenseKey::HARDWARE_ERROR, 0x44, 0x00),
+        "not-sent" => Answer::NotSent,
+        "lost" => Answer::Lost,
+        "nonsense" => good(vec![0; 3]),
+        "hang" => return None,
+        other => panic!("no such word: {other}"),
+    })
+}
+
+pub(crate) fn probed(ticket: Ticket, word: &str) -> Option<Event> {
+    let state = match word {
+        "usable" => PathState::Usable,
+        "doubtful" => PathState::Doubtful,
+        "dead" => PathState::Dead,
+        "hang" => return None,
+        other => panic!("no such word: {other}"),
+    };
+    Some(Event::Probed { ticket, state })
+}
+
+fn latency(word: &str) -> Duration {
+    match word {
+        "slow" => Duration::from_secs(3),
+        "late" | "late-preempted" => Duration::from_secs(8),
+        _ => LATENCY,
+    }
+}
+
+fn words(text: &str) -> VecDeque<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The next in line; the last stays for ever.
+fn next<T: Clone>(line: &mut VecDeque<T>) -> T {
+    if line.len() > 1 {
+        line.pop_front().expect("it has several")
+    } else {
+        line.front().expect("it has one").clone()
+    }
+}
