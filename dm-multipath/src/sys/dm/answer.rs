@@ -30,7 +30,7 @@ impl fmt::Display for DmVersion {
 pub struct DmDevice {
     /// Its number.
     pub device: DeviceNumber,
-    /// Its name, unmangled.
+    /// Its name as the kernel has it: libdevmapper's tools write unusual bytes as `\xNN`.
     pub name: String,
     /// Its uuid; empty if it has none.
     pub uuid: String,
@@ -78,7 +78,7 @@ pub struct DmTargets {
 pub struct DmListed {
     /// Its number.
     pub device: DeviceNumber,
-    /// Its name, unmangled.
+    /// Its name as the kernel has it: libdevmapper's tools write unusual bytes as `\xNN`.
     pub name: String,
     /// How many events it has had. Since interface version 4.37.
     pub event_nr: Option<u32>,
