@@ -172,7 +172,7 @@ fn answer(result: Result<SgReply, SgError>) -> Answer {
         Ok(reply) if !reply.is_delivered() => Answer::Lost,
         Ok(reply) => Answer::Status {
             status: Status(reply.status),
-            sense: Sense::decode(&reply.sense).ok(),
+            sense: Sense::decode_partial(&reply.sense).ok(),
             data: reply.data,
         },
         Err(SgError::Open(_) | SgError::Ioctl(_)) => Answer::NotSent,
