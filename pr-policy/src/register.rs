@@ -86,7 +86,11 @@ impl FanningOut {
                 FanOut::Parallel => Width::All,
                 FanOut::Sequential => Width::One,
             },
-            persistence: Persistence::Reversible,
+            persistence: if register.is_unregister() {
+                Persistence::Deadline
+            } else {
+                Persistence::Reversible
+            },
         };
         let lanes = job.lanes(&register, Some(accepted.0), &suspects);
         let progress = Broadcast::start(courier, lanes, suspects, orders);

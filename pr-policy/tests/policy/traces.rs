@@ -625,6 +625,11 @@ fn a_deadline_of_the_callers() {
     let traces = Traces::of(register(0xa, 0xb))
         .with("the pilot hangs", &["hang", "good", "good"], second)
         .with("a later path hangs", &["good", "hang", "good"], second)
+        .with(
+            "the deadline comes before the probe has had its time",
+            &["good", "hang | hang"],
+            within(Duration::from_secs(4)),
+        )
         .with("no time at all", &["good"], within(Duration::ZERO));
     assert_snapshot!(traces.text);
 }
