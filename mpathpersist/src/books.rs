@@ -11,9 +11,7 @@ use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::protocol::{Command, DeviceId, Reply};
 use mpath_state::record::{Intent, MapLock, MapRecord, Nexus};
 use mpath_state::{PrStatus, StoredKey};
-use pr_policy::{
-    ConfiguredKey, Effects, Holding, KeyPlan, PathId, Registration, Request, Snapshot,
-};
+use pr_policy::{Effects, Holding, KeyPlan, PathId, Registration, Request, Snapshot};
 
 use crate::daemon::Daemon;
 use crate::map::OpenMap;
@@ -73,20 +71,13 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// The key that this node is registered with, as far as anybody remembers.
-    pub(crate) fn remembered(&mut self, configured: ConfiguredKey) -> Remembered {
+    /// The key that this node has registered and not lost since. A key that is merely configured
+    /// or stored is none: a registration that is taken back must not end in it.
+    pub(crate) fn remembered(&mut self) -> Remembered {
         let read = self.lock.read();
         let record = self.note_error(read).flatten();
-        let fixed = match configured {
-            ConfiguredKey::Fixed(key) => Some(StoredKey::new(key)),
-            ConfiguredKey::Stored(_) => None,
-        };
-        Remembered(
-            record
-                .and_then(|record| record.key)
-                .or(self.stored)
-                .or(fixed),
-        )
+        let registered = record.filter(|record| record.registered == PrStatus::Set);
+        Remembered(registered.and_then(|record| record.key))
     }
 
     /// Announces the request. A journal that cannot be written must not keep a fencing command
@@ -268,7 +259,7 @@ impl<'a> Books<'a> {
     }
 }
 
-/// The key that this node is registered with, as far as anybody remembers.
+/// The key that this node has registered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Remembered(Option<StoredKey>);
 

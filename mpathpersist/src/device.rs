@@ -10,8 +10,8 @@ use mpath_state::config::{Config, KeySetting, Problem, Severity};
 use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::{LockError, RecordDir};
 use pr_policy::{
-    ConfiguredKey, Effects, KeyPlan, KeyRefusal, Limits, Options, Outcome, PathId, Registration,
-    Request, Snapshot, Transaction, authorise,
+    ConfiguredKey, Effects, KeyPlan, KeyRefusal, Limits, Options, Outcome, Path, PathId, PathState,
+    Registration, Request, Snapshot, Transaction, authorise,
 };
 
 use crate::books::Books;
@@ -108,13 +108,16 @@ impl<'a> Device<'a> {
         books
             .apply(plan, request)
             .map_err(|error| other(self.name(), &error))?;
-        let snapshot = books.remembered(configured).onto(self.map.snapshot());
+        let snapshot = books.remembered().onto(self.map.snapshot());
         let result = self.carry_out(request, snapshot, options);
         if !matches!(&result, Ok((report, effects)) if is_in_force(plan, report, effects)) {
             books.undo();
         }
         let (mut report, effects) = result?;
         books.close(&effects, request);
+        if report.outcome == Outcome::Done {
+            report.notes.extend(self.warn_of_single_nexus(request));
+        }
         report.notes.append(&mut books.notes);
         Ok(report)
     }
@@ -192,6 +195,24 @@ impl<'a> Device<'a> {
             register.all_tg_pt |= config.all_tg_pt(&self.map.identity()).value;
         }
         request
+    }
+
+    /// Types 1 and 3 let one nexus in: the map's other paths cannot write, whoever registered.
+    fn warn_of_single_nexus(&self, request: &Request) -> Option<String> {
+        let Request::Reserve(reserve) = request else {
+            return None;
+        };
+        let held = reserve.reservation_type;
+        let is_single = !held.is_registrants_only() && !held.is_all_registrants();
+        let is_usable = |path: &&Path| path.state == PathState::Usable;
+        let usable = self.map.snapshot().paths.iter().filter(is_usable).count();
+        (is_single && usable > 1).then(|| {
+            format!(
+                "{}: type '{held}' admits one path only, and this map has {usable}: I/O through \
+                 the others will fail; use a registrants-only type (5 or 6)",
+                self.name()
+            )
+        })
     }
 
     fn key_failure(&self, refusal: KeyRefusal) -> Failure {

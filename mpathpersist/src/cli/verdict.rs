@@ -119,8 +119,9 @@ fn judge_report<'a>(request: &Request, report: &'a Report) -> Result<&'a [u8], B
         }
         Outcome::Incomplete { .. } => {
             let sentence = format!(
-                "{map}: done on other paths, but {path} carries I/O and could not be brought in \
-                 step: check that path and run the command again"
+                "{map}: {path} carries I/O and could not be brought in step with the others, which \
+                 were put back as far as that is possible: check that path, look with \
+                 'mpathpersist -i -k', and run the command again"
             );
             verdict(ExitStatus::OTHER, "incomplete", sentence)
         }
