@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::error::{Context, Error, Result};
@@ -99,28 +99,29 @@ impl Run {
             .command
             .spawn()
             .context(|| format!("cannot run `{line}`"))?;
-        let stdout = collect(child.stdout.take());
-        let stderr = collect(child.stderr.take());
+        let (sender, events) = mpsc::channel();
+        collect(child.stdout.take(), Stream::Out, &sender);
+        collect(child.stderr.take(), Stream::Err, &sender);
+        drop(sender);
         if let Some(mut stdin) = child.stdin.take() {
             // It need not read it.
             let _ = stdin.write_all(&self.input);
         }
-        let Some(status) = wait(&mut child, start + self.limit)? else {
+        let mut output = Output::default();
+        let ended = output.watch(&mut child, &events, start + self.limit)?;
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let Some((status, end)) = ended else {
             let _ = child.kill();
-            let output = [stdout.taken(), stderr.taken()].concat();
+            let _ = child.wait();
             let outcome = format!("no end after {} s", self.limit.as_secs());
             return Err(Error::Command {
                 command: line,
                 outcome,
-                output,
+                output: stdout + &stderr,
             });
         };
-        let duration = start.elapsed();
-        let (stdout, stderr) = (
-            stdout.wait(start + self.limit),
-            stderr.wait(start + self.limit),
-        );
-        let closed_after = start.elapsed();
+        let (duration, closed_after) = (end.duration_since(start), start.elapsed());
         Ok(Finished {
             command: line,
             status,
@@ -168,62 +169,76 @@ impl Finished {
     }
 }
 
-/// The end of a child, or `None` at the deadline.
-fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
-    loop {
-        let ended = child
-            .try_wait()
-            .context(|| "cannot wait for a child".to_owned())?;
-        if ended.is_some() || Instant::now() > deadline {
-            return Ok(ended);
-        }
-        std::thread::sleep(POLL);
-    }
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Out,
+    Err,
 }
 
-/// A stream that is being read to its end.
-struct Collected(Receiver<Vec<u8>>);
-
-fn collect(stream: Option<impl Read + Send + 'static>) -> Collected {
-    let (sender, receiver) = mpsc::channel();
-    if let Some(mut stream) = stream {
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = stream.read(&mut buffer) {
-                let bytes = buffer.get(..length).unwrap_or_default();
-                if sender.send(bytes.to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-    }
-    Collected(receiver)
-}
-
-impl Collected {
-    /// Everything until the stream's end, or until the deadline.
-    fn wait(&self, deadline: Instant) -> String {
-        let mut bytes = Vec::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.0.recv_timeout(left) {
-                Ok(more) => bytes.extend(more),
-                Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => break,
+/// Reads a stream to its end in a thread of its own.
+fn collect(
+    stream: Option<impl Read + Send + 'static>,
+    kind: Stream,
+    sender: &Sender<(Stream, Vec<u8>)>,
+) {
+    let (Some(mut stream), sender) = (stream, sender.clone()) else {
+        return;
+    };
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            let bytes = buffer.get(..length).unwrap_or_default();
+            if sender.send((kind, bytes.to_vec())).is_err() {
+                return;
             }
         }
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
+    });
+}
 
-    /// What has come so far.
-    fn taken(&self) -> String {
-        String::from_utf8_lossy(&self.0.try_iter().flatten().collect::<Vec<u8>>()).into_owned()
+#[derive(Debug, Default)]
+struct Output {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Collects output until both streams are closed and the child has ended, or until the
+    /// deadline; returns how and when the child ended, if it did.
+    fn watch(
+        &mut self,
+        child: &mut Child,
+        events: &Receiver<(Stream, Vec<u8>)>,
+        deadline: Instant,
+    ) -> Result<Option<(ExitStatus, Instant)>> {
+        let mut ended = None;
+        let mut closed = false;
+        while !(closed && ended.is_some()) && Instant::now() < deadline {
+            // The end of a child nearly always closes its streams, which wakes us.
+            match events.recv_timeout(POLL) {
+                Ok((Stream::Out, bytes)) => self.stdout.extend(bytes),
+                Ok((Stream::Err, bytes)) => self.stderr.extend(bytes),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) if closed => std::thread::sleep(NEARLY),
+                Err(RecvTimeoutError::Disconnected) => closed = true,
+            }
+            if ended.is_none() {
+                let status = child
+                    .try_wait()
+                    .context(|| "cannot wait for a child".to_owned())?;
+                ended = status.map(|status| (status, Instant::now()));
+            }
+        }
+        Ok(ended)
     }
 }
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How often the end of a command is looked for: much less than a command takes here.
-const POLL: Duration = Duration::from_millis(2);
+/// How often the end of a command is looked for while its output is open.
+const POLL: Duration = Duration::from_millis(20);
+
+/// And when its output is closed, which is nearly its end.
+const NEARLY: Duration = Duration::from_micros(500);
 
 #[cfg(test)]
 mod tests {
@@ -247,6 +262,17 @@ mod tests {
             error
                 .to_string()
                 .contains("ended with 3, not 0\n    out in b\n    err")
+        );
+    }
+
+    #[test]
+    fn a_process_that_is_left_behind_keeps_the_output_open() {
+        let finished = run("sh", ["-c", "echo a; sleep 0.3 & exit 0"]).expect("sh runs");
+        assert_eq!(finished.stdout, "a\n");
+        assert!(finished.duration < finished.closed_after, "{finished:?}");
+        assert!(
+            finished.closed_after >= Duration::from_millis(300),
+            "{finished:?}"
         );
     }
 

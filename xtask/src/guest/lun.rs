@@ -134,7 +134,6 @@ impl Drop for Lun {
         std::thread::spawn(move || {
             nexuses.iter().for_each(Nexus::heal);
             map::remove_by_uuid(&uuid);
-            let building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
             for nexus in &nexuses {
                 if nexus.exists() {
                     let _ = nexus.delete();
@@ -142,7 +141,6 @@ impl Drop for Lun {
                 nexus.port.destroy();
             }
             remove(&store);
-            drop(building);
             let _ = done.send(());
         });
         if waiting.recv_timeout(CLEANUP_LIMIT).is_err() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// Calls `probe` until it gives a value, but not longer than [`LIMIT`]; `what` is to happen.
+/// Calls `probe` until it gives a value, but not longer than a minute; `what` is to happen.
 ///
 /// # Errors
 /// The probe's own, or [`Error::Timeout`].

@@ -47,7 +47,7 @@ impl Kernel {
         })
     }
 
-    /// Copies the [`GUEST`] modules and what they need to the guest's root.
+    /// Copies the modules that the guest loads, and what they need, to the guest's root.
     ///
     /// # Errors
     /// If a module does not exist or a copy fails.
@@ -73,7 +73,8 @@ impl Kernel {
         process::output(depmod.arg("-b").arg(root.path("")).arg(&self.version)).map(drop)
     }
 
-    /// Adds the [`BOOT`] modules to an initramfs, numbered in the order of loading.
+    /// Adds the modules that lead to the root file system to an initramfs, numbered in the order
+    /// of loading.
     ///
     /// # Errors
     /// If a module does not exist or cannot be read.

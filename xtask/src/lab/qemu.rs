@@ -217,7 +217,7 @@ fn pass_on(mut pipe: impl Read) {
 }
 
 const KERNEL_COMMAND_LINE: &str = "console=ttyS0 panic=-1 mitigations=off no5lvl nokaslr \
-    audit=0 random.trust_cpu=on scsi_mod.scan=sync";
+    audit=0 random.trust_cpu=on scsi_mod.scan=sync rcupdate.rcu_expedited=1";
 
 /// Longer than any run of all scenarios; a hung guest must not hang CI.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
