@@ -18,11 +18,10 @@ impl LogicalUnit {
         if id.is_some_and(|id| self.has_holders_access(id)) {
             return true;
         }
-        let is_write_exclusive = is_write_exclusive(held.reservation_type);
+        let is_write_exclusive = is_write_exclusive(held);
         let is_read_of_all = is_write_exclusive && access == MediumAccess::Read;
         is_read_of_all
-            || admits_registrants(held.reservation_type)
-                && id.is_some_and(|id| self.has_registrants_access(id))
+            || admits_registrants(held) && id.is_some_and(|id| self.has_registrants_access(id))
     }
 
     /// Where the reservation is looked at before the parameter list is
@@ -51,32 +50,27 @@ impl LogicalUnit {
             | OutAction::REGISTER_AND_MOVE => {}
             _ => return false,
         }
-        if is_write_exclusive(held.reservation_type) && !is_registrant {
+        if is_write_exclusive(held) && !is_registrant {
             // Taken for a command that does not write.
             return data_out.is_empty();
         }
-        admits_registrants(held.reservation_type) && is_registrant
+        admits_registrants(held) && is_registrant
     }
 
     fn has_registrants_access(&self, id: NexusId) -> bool {
-        if self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION) {
-            self.is_active(id)
-        } else {
-            self.entry_of(id).is_some()
+        if !self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION) {
+            return self.entry_of(id).is_some();
         }
+        // Another session of the holder's, at the holder's target port, counts for nothing.
+        let is_beside_holder = self
+            .holder()
+            .is_some_and(|holder| self.table().is_same_node(holder.nexus, id));
+        self.is_active(id) && !is_beside_holder
     }
 
     fn has_holders_access(&self, id: NexusId) -> bool {
-        if !self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION) {
-            return self.holds(id);
-        }
-        let holder = self.held.and_then(|held| held.holder);
-        holder.is_some_and(|holder| holder == id || self.is_session_of(id, holder))
-    }
-
-    /// Whether `id` is any session of `device`, which is registered without one.
-    fn is_session_of(&self, id: NexusId, device: NexusId) -> bool {
-        self.table().is_sessionless(device) && self.table().is_same_node(id, device)
+        let holder = self.holder();
+        holder.is_some_and(|holder| self.counts_as(holder.nexus, id))
     }
 }
 

@@ -14,7 +14,7 @@ impl LogicalUnit {
         command: &OutCommand<'_>,
     ) -> Result<(), Denial> {
         self.check_registered(sender)?;
-        self.check_key(sender, command)?;
+        let own = self.check_key(sender, command)?;
         if command.service_action_key.is_none() {
             return Err(Denial::LIST_FIELD);
         }
@@ -24,14 +24,21 @@ impl LogicalUnit {
         let Some(held) = self.held else {
             return Err(Denial::CDB_FIELD);
         };
-        if !self.holds(sender) || held.reservation_type.is_all_registrants() {
+        if !self.holds(sender) || held.is_all_registrants() {
             return Err(Denial::Conflict);
         }
         let destination = self.intern(&destination);
-        self.set_key(destination, command.service_action_key, false);
-        self.hold(held.reservation_type, destination);
+        let key = command.service_action_key;
+        let position = match self.position_of(destination) {
+            Some(position) => {
+                self.change_key(position, key, false);
+                position
+            }
+            None => self.add_entry(destination, key, false),
+        };
+        self.hold(held, position);
         if parameters.unreg {
-            self.remove_entries(|unit, entry| unit.is_same_registrant(entry.nexus, sender));
+            self.remove_entries(|_, position, _| position == own);
         }
         self.aptpl = parameters.aptpl;
         self.count();
@@ -67,7 +74,10 @@ impl LogicalUnit {
     }
 
     fn is_senders_own(&self, sender: NexusId, port: &TransportId) -> bool {
+        // Registered without a session, it is all sessions of its initiator.
+        let registered = self.entry_of(sender).map_or(sender, |entry| entry.nexus);
+        let is_all = is_device(port) || self.table().is_sessionless(registered);
         let own = self.table().get(sender).map(|nexus| &nexus.initiator_port);
-        own.is_some_and(|own| own == port || is_device(port) && is_same_initiator(own, port))
+        own.is_some_and(|own| own == port || is_all && is_same_initiator(own, port))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::nexus::NexusId;
 use super::response::Denial;
+use super::state::Entry;
 use super::{LogicalUnit, Quirks};
 use crate::reader::Reader;
 use crate::{DecodeError, OutAction, PrOutCdb, ReservationKey, ReservationType, Scope};
@@ -55,22 +56,22 @@ impl LogicalUnit {
         data_out.get(..length).ok_or(Denial::LIST_LENGTH)
     }
 
-    /// The sender's key, if it is registered and sent that.
+    /// The registration of a sender that must be registered, under the key that it sent.
     pub(super) fn check_key(
         &self,
         sender: NexusId,
         command: &OutCommand<'_>,
-    ) -> Result<(), Denial> {
-        if self.key_of(sender) == Some(command.reservation_key) {
-            Ok(())
-        } else {
-            Err(Denial::Conflict)
+    ) -> Result<usize, Denial> {
+        let is_its = |entry: &Entry| entry.key == command.reservation_key;
+        match self.position_of(sender) {
+            Some(position) if self.entries.get(position).is_some_and(is_its) => Ok(position),
+            _ => Err(Denial::Conflict),
         }
     }
 
     pub(super) fn check_registered(&self, sender: NexusId) -> Result<(), Denial> {
         let lio = Quirks::UNREGISTERED_IS_COMMUNICATION_FAILURE;
-        match self.entry_of(sender) {
+        match self.position_of(sender) {
             Some(_) => Ok(()),
             None if self.profile.has(lio) => Err(Denial::COMMUNICATION_FAILURE),
             None => Err(Denial::Conflict),

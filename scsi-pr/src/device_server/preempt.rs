@@ -4,9 +4,9 @@
 use super::nexus::NexusId;
 use super::out::OutCommand;
 use super::response::Denial;
-use super::state::Held;
+use super::state::Entry;
 use super::{Attention, LogicalUnit, Quirks};
-use crate::ReservationKey;
+use crate::{ReservationKey, ReservationType};
 
 impl LogicalUnit {
     pub(super) fn preempt(
@@ -15,64 +15,64 @@ impl LogicalUnit {
         command: &OutCommand<'_>,
     ) -> Result<(), Denial> {
         self.check_scope_and_type(command)?;
-        self.check_key(sender, command)?;
+        let own = self.check_key(sender, command)?;
         Self::check_scope(command)?;
         let victim = command.service_action_key;
-        let is_all_registrants = self
-            .held
-            .is_some_and(|held| held.reservation_type.is_all_registrants());
+        let is_all_registrants = self.held.is_some_and(ReservationType::is_all_registrants);
         if victim.is_none() && !is_all_registrants {
             return Err(Denial::LIST_FIELD);
         }
-        match self.held.filter(|held| self.identifies(victim, *held)) {
-            Some(held) => self.preempt_reservation(sender, command, held),
-            None => {
-                let spares = is_all_registrants && self.profile.has(Quirks::PREEMPT_SPARES_SENDER);
-                self.remove_registrations(sender, victim, spares)?;
-            }
+        if self.identifies_holder(victim) {
+            self.preempt_reservation(own, command);
+        } else {
+            let spares = is_all_registrants && self.profile.has(Quirks::PREEMPT_SPARES_SENDER);
+            self.remove_registrations(own, victim, spares)?;
         }
         self.count();
         Ok(())
     }
 
-    /// Whether the victim's key identifies the holder of the reservation.
-    fn identifies(&self, victim: ReservationKey, held: Held) -> bool {
-        if held.reservation_type.is_all_registrants() {
-            let first = held.holder.and_then(|holder| self.key_of(holder));
-            return victim.is_none() || first == Some(victim);
-        }
-        self.holder_key(held) == victim
+    /// Whether the victim's key identifies the holder of the reservation. Key zero does where
+    /// all registrants hold it, and gets here only then.
+    fn identifies_holder(&self, victim: ReservationKey) -> bool {
+        victim.is_none() || self.holder().is_some_and(|holder| holder.key == victim)
     }
 
     /// The sender becomes the holder; all registrations with the key go but its own.
-    fn preempt_reservation(&mut self, sender: NexusId, command: &OutCommand<'_>, held: Held) {
+    fn preempt_reservation(&mut self, own: usize, command: &OutCommand<'_>) {
         let victim = command.service_action_key;
-        let gone = self.remove_entries(|unit, entry| {
-            let is_victim = victim.is_none() || entry.key == victim;
-            is_victim && !unit.is_same_registrant(entry.nexus, sender)
+        let held = self.held;
+        self.hold(command.reservation_type, own);
+        let own_nexus = self.entries.get(own).map(|entry| entry.nexus);
+        let gone = self.remove_entries(|_, position, entry| {
+            position != own && (victim.is_none() || entry.key == victim)
         });
-        self.hold(command.reservation_type, sender);
-        self.tell_all_but(sender, &gone, Attention::RegistrationsPreempted);
-        if held.reservation_type != command.reservation_type {
-            self.tell_registrants_but(sender, Attention::ReservationsReleased);
+        self.tell(&gone, Attention::RegistrationsPreempted);
+        if held != Some(command.reservation_type) {
+            let marked = self.entries.iter().position(|entry| entry.is_holder);
+            let own = marked.or_else(|| self.position_of(own_nexus?));
+            self.tell_registrants_but(own, Attention::ReservationsReleased);
         }
     }
 
     /// All registrations with the key go, and a reservation only with its last registrant.
     fn remove_registrations(
         &mut self,
-        sender: NexusId,
+        own: usize,
         victim: ReservationKey,
         spares_sender: bool,
     ) -> Result<(), Denial> {
         if !self.entries.iter().any(|entry| entry.key == victim) {
             return Err(Denial::Conflict);
         }
-        let gone = self.remove_entries(|unit, entry| {
-            let is_spared = spares_sender && unit.is_same_registrant(entry.nexus, sender);
-            entry.key == victim && !is_spared
-        });
-        self.tell_all_but(sender, &gone, Attention::RegistrationsPreempted);
+        let is_victim = |entry: &Entry| entry.key == victim;
+        let own_goes = !spares_sender && self.entries.get(own).is_some_and(is_victim);
+        let gone = self.remove_entries(|_, position, entry| position != own && is_victim(entry));
+        if own_goes {
+            // It is the only one left with that key.
+            self.remove_entries(|_, _, entry| is_victim(entry));
+        }
+        self.tell(&gone, Attention::RegistrationsPreempted);
         if self.entries.is_empty() {
             self.held = None;
         }

@@ -169,11 +169,14 @@ impl Quirks {
     /// CLEAR ends APTPL (`target_core_pr.c`, `core_scsi3_emulate_pro_clear`).
     pub const CLEAR_ENDS_APTPL: Self = Self(1 << 17);
 
-    /// ALL_TG_PT registers the initiator at the other target ports without a session, where
-    /// it is connected; over iSCSI the sessions there do not count as registered by that, but
-    /// have a registrant's access (`target_core_pr.c`, `__core_scsi3_alloc_registration`,
-    /// `__core_scsi3_locate_pr_reg`, `DEF_PR_REG_ACTIVE`). Changing the key changes this
-    /// nexus' only; REGISTER that unregisters removes the others with the same key.
+    /// ALL_TG_PT registers the initiator at the other target ports where it is connected, over
+    /// iSCSI without a session, and again if it is registered there; that counts as a
+    /// registration of every session there. Changing the key changes that of one target port;
+    /// unregistering by REGISTER removes those with the same key, and is a conflict while
+    /// another of them holds the reservation. Access is decided per initiator and target port,
+    /// by whether a registration was made or removed last (`target_core_pr.c`,
+    /// `__core_scsi3_alloc_registration`, `__core_scsi3_locate_pr_reg`,
+    /// `core_scsi3_check_implicit_release`, `DEF_PR_REG_ACTIVE`).
     pub const SIBLINGS_WITHOUT_SESSION: Self = Self(1 << 18);
 
     /// The parameter list is as long as the data that was transferred, whatever PARAMETER LIST
@@ -181,8 +184,10 @@ impl Quirks {
     pub const TRANSFER_IS_THE_LIST: Self = Self(1 << 19);
 
     /// SPEC_I_PT registers an initiator port at the first target port where its initiator is
-    /// connected, not at the one that the command came through; ports that are registered
-    /// there already stay as they are (`target_core_pr.c`, `core_scsi3_decode_spec_i_port`).
+    /// connected, not at the one that the command came through (`target_core_pr.c`,
+    /// `core_scsi3_decode_spec_i_port`). Over iSCSI that must be the unit's first: looking for
+    /// it there spoils the TransportID for the others (`target_core_fabric_lib.c`,
+    /// `iscsi_parse_pr_out_transport_id`). One without a session is refused.
     pub const SPEC_I_PT_AT_FIRST_PORT: Self = Self(1 << 20);
 
     /// All of Linux' target.

@@ -88,15 +88,14 @@ impl LogicalUnit {
 
     fn describe(&self, entry: &Entry) -> Option<FullStatusDescriptor> {
         let nexus = self.table().get(entry.nexus)?;
-        let holder = self.holds(entry.nexus);
-        let held = self.held.filter(|_| holder);
-        let reservation_type = held.map_or(ReservationType(0), |held| held.reservation_type);
+        let holder = self.is_held_by(entry);
+        let reservation_type = self.held.filter(|_| holder);
         Some(FullStatusDescriptor {
             key: entry.key,
             all_tg_pt: entry.all_tg_pt,
             holder,
             scope: Scope::LOGICAL_UNIT,
-            reservation_type,
+            reservation_type: reservation_type.unwrap_or(ReservationType(0)),
             // Undefined with ALL_TG_PT.
             relative_target_port: if entry.all_tg_pt {
                 0

@@ -52,10 +52,15 @@ impl LogicalUnit {
         if command.service_action_key.is_none() {
             return self.unregister(sender, entry, command);
         }
-        let mut nexuses = Vec::from([sender]);
-        if !self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION) {
-            self.add_siblings(&mut nexuses, sender, command.all_tg_pt);
+        if self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION) {
+            if let Some(own) = self.position_of(sender) {
+                self.change_key(own, command.service_action_key, command.all_tg_pt);
+            }
+            self.count();
+            return Ok(());
         }
+        let mut nexuses = Vec::from([sender]);
+        self.add_siblings(&mut nexuses, sender, command.all_tg_pt);
         self.set_keys(&nexuses, command)
     }
 
@@ -65,10 +70,12 @@ impl LogicalUnit {
         if command.spec_i_pt {
             let parameters = BasicParameters::decode(command.list);
             let named = parameters.map_err(|_| Denial::LIST_FIELD)?.transport_ids;
+            let is_lio = self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION);
             for initiator_port in &named {
                 for id in self.named(sender, initiator_port)? {
-                    let is_new = self.entry_of(id).is_none() || self.table().is_sessionless(id);
-                    if is_new && !nexuses.contains(&id) {
+                    // Linux' looks only at those that were registered before.
+                    let is_listed = !is_lio && nexuses.contains(&id);
+                    if self.position_of(id).is_none() && !is_listed {
                         nexuses.push(id);
                         self.add_siblings(&mut nexuses, id, command.all_tg_pt);
                     }
@@ -158,43 +165,46 @@ impl LogicalUnit {
 
     /// Registers, or changes the key of what is registered.
     fn set_keys(&mut self, nexuses: &[NexusId], command: &OutCommand<'_>) -> Result<(), Denial> {
-        let mut new: Vec<NexusId> = Vec::new();
-        for id in nexuses {
-            let is_counted = |other: &NexusId| self.is_same_registrant(*other, *id);
-            if self.entry_of(*id).is_none() && !new.iter().any(is_counted) {
-                new.push(*id);
+        self.check_room(nexuses)?;
+        let looks = !self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION);
+        for (number, nexus) in nexuses.iter().enumerate() {
+            let key = command.service_action_key;
+            match self.position_of(*nexus).filter(|_| looks) {
+                Some(position) => self.change_key(position, key, command.all_tg_pt),
+                None => {
+                    self.add_entry(*nexus, key, command.all_tg_pt);
+                }
             }
-        }
-        let new = new.len();
-        let most = self.profile.max_registrants.map_or(usize::MAX, usize::from);
-        if new > 0 && self.entries.len().saturating_add(new) > most {
-            return Err(Denial::NO_RESOURCES);
-        }
-        for (position, nexus) in nexuses.iter().enumerate() {
-            self.set_key(*nexus, command.service_action_key, command.all_tg_pt);
-            if position == 0 || self.profile.has(Quirks::GENERATION_COUNTS_REGISTRATIONS) {
+            if number == 0 || self.profile.has(Quirks::GENERATION_COUNTS_REGISTRATIONS) {
                 self.count();
             }
         }
         Ok(())
     }
 
-    pub(super) fn set_key(&mut self, nexus: NexusId, key: ReservationKey, all_tg_pt: bool) {
-        let is_lio = self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION);
-        let is_its = |entry: &Entry| self.is_same_registrant(entry.nexus, nexus);
-        let position = self.entries.iter().position(is_its);
-        // Those without a session are never found again.
-        let position = position.filter(|_| !self.table().is_sessionless(nexus));
-        match position.and_then(|position| self.entries.get_mut(position)) {
-            Some(entry) => {
-                entry.key = key;
-                entry.all_tg_pt = if is_lio { entry.all_tg_pt } else { all_tg_pt };
+    pub(super) fn change_key(&mut self, position: usize, key: ReservationKey, all_tg_pt: bool) {
+        let sticks = self.profile.has(Quirks::ALL_TG_PT_STICKS);
+        if let Some(entry) = self.entries.get_mut(position) {
+            entry.key = key;
+            if !sticks {
+                entry.all_tg_pt = all_tg_pt;
             }
-            None => self.add_entry(Entry {
-                nexus,
-                key,
-                all_tg_pt,
-            }),
+        }
+    }
+
+    fn check_room(&self, nexuses: &[NexusId]) -> Result<(), Denial> {
+        let most = self.profile.max_registrants.map_or(usize::MAX, usize::from);
+        let mut new: Vec<NexusId> = Vec::new();
+        for id in nexuses {
+            let is_counted = new.iter().any(|other| self.counts_as(*other, *id));
+            if !is_counted && self.position_of(*id).is_none() {
+                new.push(*id);
+            }
+        }
+        if new.is_empty() || self.entries.len().saturating_add(new.len()) <= most {
+            Ok(())
+        } else {
+            Err(Denial::NO_RESOURCES)
         }
     }
 
@@ -204,27 +214,28 @@ impl LogicalUnit {
         entry: Entry,
         command: &OutCommand<'_>,
     ) -> Result<(), Denial> {
-        if self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION) {
+        let is_lio = self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION);
+        if is_lio {
             self.check_sibling_holder(entry)?;
         }
-        let is_lio = self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION);
+        let own = self.position_of(sender);
         let lost_key = match command.action {
             OutAction::REGISTER => command.reservation_key,
             _ => ReservationKey::NONE,
         };
-        self.remove_entries(|unit, other| {
+        let gone = self.remove_entries(|unit, position, other| {
             let is_sibling = if is_lio {
                 entry.all_tg_pt
                     && other.all_tg_pt
                     && other.key == lost_key
-                    && unit.is_same_initiator(other.nexus, sender)
+                    && unit.is_same_initiator(other.nexus, entry.nexus)
             } else {
                 let table = unit.table();
-                command.all_tg_pt && table.is_same_initiator_port(other.nexus, sender)
+                command.all_tg_pt && table.is_same_initiator_port(other.nexus, entry.nexus)
             };
-            is_sibling || unit.is_same_registrant(other.nexus, sender)
+            is_sibling || Some(position) == own
         });
-        self.settle_reservation(sender);
+        self.settle_reservation(&gone);
         if !self.profile.has(Quirks::UNREGISTER_KEEPS_GENERATION) {
             self.count();
         }
@@ -233,33 +244,31 @@ impl LogicalUnit {
 
     /// The reservation after registrations went: a holder that went takes it along, all
     /// registrants only when the last one goes.
-    fn settle_reservation(&mut self, sender: NexusId) {
+    fn settle_reservation(&mut self, gone: &[Entry]) {
         let Some(held) = self.held else { return };
-        let is_registered = |holder| self.entry_of(holder).is_some();
-        if held.holder.is_some_and(is_registered) {
-            return;
-        }
-        let first = self.entries.first().map(|entry| entry.nexus);
-        match first {
-            Some(first) if held.reservation_type.is_all_registrants() => {
-                self.hold(held.reservation_type, first);
+        let holder_went = gone.iter().any(|entry| entry.is_holder);
+        if held.is_all_registrants() {
+            if self.entries.is_empty() {
+                self.held = None;
+            } else if holder_went {
+                self.hold(held, 0);
             }
-            _ => self.held = None,
-        }
-        if held.reservation_type.is_registrants_only() {
-            self.tell_registrants_but(sender, Attention::ReservationsReleased);
+        } else if holder_went {
+            self.held = None;
+            if held.is_registrants_only() {
+                self.tell_registrants_but(None, Attention::ReservationsReleased);
+            }
         }
     }
 
     /// [`Quirks::SIBLINGS_WITHOUT_SESSION`]: an ALL_TG_PT registration stays while the same
     /// initiator holds the reservation elsewhere with the same key.
     fn check_sibling_holder(&self, entry: Entry) -> Result<(), Denial> {
-        let holder = self.held.and_then(|held| held.holder);
-        let Some(holder) = holder.filter(|holder| *holder != entry.nexus) else {
+        let Some(holder) = self.holder().filter(|holder| **holder != entry) else {
             return Ok(());
         };
-        let is_sibling = self.is_same_initiator(holder, entry.nexus);
-        if entry.all_tg_pt && is_sibling && self.key_of(holder) == Some(entry.key) {
+        let is_sibling = self.is_same_initiator(holder.nexus, entry.nexus);
+        if entry.all_tg_pt && is_sibling && holder.key == entry.key {
             Err(Denial::Conflict)
         } else {
             Ok(())
@@ -290,8 +299,17 @@ impl LogicalUnit {
             })
     }
 
+    /// [`Quirks::SPEC_I_PT_AT_FIRST_PORT`].
     fn first_target_port_of(&self, port: &TransportId) -> Option<u16> {
-        let mut ports = self.table().target_ports().iter().copied();
+        if is_device(port) {
+            return None;
+        }
+        let looked_at = match port {
+            TransportId::Iscsi(_) => 1,
+            _ => usize::MAX,
+        };
+        let ports = self.table().target_ports().iter().copied();
+        let mut ports = ports.take(looked_at);
         ports.find(|target_port| self.is_connected_at(port, *target_port))
     }
 }

@@ -14,16 +14,12 @@ impl LogicalUnit {
     ) -> Result<(), Denial> {
         self.check_scope_and_type(command)?;
         self.check_registered(sender)?;
-        self.check_key(sender, command)?;
+        let own = self.check_key(sender, command)?;
         Self::check_scope(command)?;
         match self.held {
-            None => self.hold(command.reservation_type, sender),
-            Some(held) => {
-                let is_same = held.reservation_type == command.reservation_type;
-                if !is_same || !self.holds(sender) {
-                    return Err(Denial::Conflict);
-                }
-            }
+            None => self.hold(command.reservation_type, own),
+            Some(held) if held == command.reservation_type && self.holds(sender) => {}
+            Some(_) => return Err(Denial::Conflict),
         }
         Ok(())
     }
@@ -41,8 +37,7 @@ impl LogicalUnit {
         let Some(held) = self.held.filter(|_| is_holder) else {
             return Ok(());
         };
-        let is_same = held.reservation_type == command.reservation_type;
-        if !is_same || command.scope != Scope::LOGICAL_UNIT {
+        if held != command.reservation_type || command.scope != Scope::LOGICAL_UNIT {
             let is_conflict = self.profile.has(Quirks::WRONG_RELEASE_IS_CONFLICT);
             return Err(if is_conflict {
                 Denial::Conflict
@@ -50,10 +45,10 @@ impl LogicalUnit {
                 Denial::INVALID_RELEASE
             });
         }
-        self.held = None;
-        let held = held.reservation_type;
+        self.release_reservation();
         if held.is_registrants_only() || held.is_all_registrants() {
-            self.tell_registrants_but(sender, Attention::ReservationsReleased);
+            let own = self.position_of(sender);
+            self.tell_registrants_but(own, Attention::ReservationsReleased);
         }
         Ok(())
     }
@@ -64,10 +59,11 @@ impl LogicalUnit {
         command: &OutCommand<'_>,
     ) -> Result<(), Denial> {
         self.check_registered(sender)?;
-        self.check_key(sender, command)?;
+        let own = self.check_key(sender, command)?;
         self.held = None;
-        let gone = self.remove_entries(|_, _| true);
-        self.tell_all_but(sender, &gone, Attention::ReservationsPreempted);
+        let others = self.remove_entries(|_, position, _| position != own);
+        self.remove_entries(|_, _, _| true);
+        self.tell(&others, Attention::ReservationsPreempted);
         if self.profile.has(Quirks::CLEAR_ENDS_APTPL) {
             self.aptpl = false;
         }

@@ -24,7 +24,8 @@ pub struct LogicalUnit {
     pub(super) generation: u32,
     /// In the order in which they were made.
     pub(super) entries: Vec<Entry>,
-    pub(super) held: Option<Held>,
+    /// The type of the reservation; its scope is the logical unit.
+    pub(super) held: Option<ReservationType>,
     /// Registrations and reservation survive a loss of power.
     pub(super) aptpl: bool,
     is_registering: bool,
@@ -44,19 +45,15 @@ pub struct Registration<'a> {
     pub all_tg_pt: bool,
 }
 
+/// A registration, inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Entry {
     pub(super) nexus: NexusId,
     pub(super) key: ReservationKey,
     pub(super) all_tg_pt: bool,
-}
-
-/// The reservation; its scope is the logical unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Held {
-    pub(super) reservation_type: ReservationType,
-    /// `None`: every registrant. With [`Quirks::ALL_REGISTRANTS_HAVE_A_FIRST`] always one.
-    pub(super) holder: Option<NexusId>,
+    /// The holder of the reservation. None is marked if all registrants are, but with
+    /// [`Quirks::ALL_REGISTRANTS_HAVE_A_FIRST`] one is.
+    pub(super) is_holder: bool,
 }
 
 /// What is remembered about a nexus besides its registration.
@@ -143,11 +140,14 @@ impl LogicalUnit {
     /// The reservation as READ RESERVATION shows it: key zero if all registrants hold it.
     #[must_use]
     pub fn reservation(&self) -> Option<Reservation> {
-        let held = self.held?;
+        let reservation_type = self.held?;
+        let holder = self
+            .holder()
+            .filter(|_| !reservation_type.is_all_registrants());
         Some(Reservation {
-            key: self.holder_key(held),
+            key: holder.map_or(ReservationKey::NONE, |holder| holder.key),
             scope: Scope::LOGICAL_UNIT,
-            reservation_type: held.reservation_type,
+            reservation_type,
         })
     }
 
@@ -255,69 +255,104 @@ impl LogicalUnit {
         id
     }
 
-    /// The registration that counts as this nexus'.
+    /// Where the registration is that counts as this nexus'.
+    pub(super) fn position_of(&self, id: NexusId) -> Option<usize> {
+        let counts = |entry: &Entry| self.counts_as(entry.nexus, id);
+        self.entries.iter().position(counts)
+    }
+
     pub(super) fn entry_of(&self, id: NexusId) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .find(|entry| self.is_same_registrant(entry.nexus, id))
+        self.entries.get(self.position_of(id)?)
     }
 
     pub(super) fn key_of(&self, id: NexusId) -> Option<ReservationKey> {
         self.entry_of(id).map(|entry| entry.key)
     }
 
-    pub(super) fn is_same_registrant(&self, one: NexusId, other: NexusId) -> bool {
-        one == other
+    /// Whether a registration of one nexus is the other's.
+    pub(super) fn counts_as(&self, registered: NexusId, id: NexusId) -> bool {
+        let table = &self.table;
+        registered == id
             || self.profile.has(Quirks::PER_INITIATOR_PORT)
-                && self.table.is_same_initiator_port(one, other)
+                && table.is_same_initiator_port(registered, id)
+            || self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION)
+                && table.is_sessionless(registered)
+                && table.is_same_node(registered, id)
     }
 
-    /// The key by which the holder is known: zero for all registrants.
-    pub(super) fn holder_key(&self, held: Held) -> ReservationKey {
-        if held.reservation_type.is_all_registrants() {
-            return ReservationKey::NONE;
-        }
-        let key = held.holder.and_then(|holder| self.key_of(holder));
-        key.unwrap_or(ReservationKey::NONE)
+    /// The registration that is marked as the holder's.
+    pub(super) fn holder(&self) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.is_holder)
     }
 
     pub(super) fn holds(&self, id: NexusId) -> bool {
-        let Some(held) = self.held else { return false };
-        if held.reservation_type.is_all_registrants() {
-            return self.entry_of(id).is_some();
+        self.entry_of(id)
+            .is_some_and(|entry| self.is_held_by(entry))
+    }
+
+    pub(super) fn is_held_by(&self, entry: &Entry) -> bool {
+        self.held
+            .is_some_and(|held| entry.is_holder || held.is_all_registrants())
+    }
+
+    /// Makes the registration at `position` the holder's.
+    pub(super) fn hold(&mut self, reservation_type: ReservationType, position: usize) {
+        self.release_reservation();
+        self.held = Some(reservation_type);
+        let has_first = self.profile.has(Quirks::ALL_REGISTRANTS_HAVE_A_FIRST);
+        if let Some(entry) = self.entries.get_mut(position) {
+            entry.is_holder = has_first || !reservation_type.is_all_registrants();
         }
-        held.holder
-            .is_some_and(|holder| self.is_same_registrant(holder, id))
     }
 
-    pub(super) fn hold(&mut self, reservation_type: ReservationType, holder: NexusId) {
-        let everyone = reservation_type.is_all_registrants()
-            && !self.profile.has(Quirks::ALL_REGISTRANTS_HAVE_A_FIRST);
-        self.held = Some(Held {
-            reservation_type,
-            holder: (!everyone).then_some(holder),
-        });
+    pub(super) fn release_reservation(&mut self) {
+        self.held = None;
+        for entry in &mut self.entries {
+            entry.is_holder = false;
+        }
     }
 
-    pub(super) fn count(&mut self) {
+    pub(super) const fn count(&mut self) {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    /// Adds a registration at the end of the list.
-    pub(super) fn add_entry(&mut self, entry: Entry) {
-        self.entries.push(entry);
-        self.set_active(entry.nexus, true);
+    /// Adds a registration at the end of the list, and returns where.
+    pub(super) fn add_entry(
+        &mut self,
+        nexus: NexusId,
+        key: ReservationKey,
+        all_tg_pt: bool,
+    ) -> usize {
+        self.entries.push(Entry {
+            nexus,
+            key,
+            all_tg_pt,
+            is_holder: false,
+        });
+        self.set_active(nexus, true);
+        self.entries.len().saturating_sub(1)
     }
 
-    /// Removes registrations and returns whose they were.
-    pub(super) fn remove_entries(&mut self, goes: impl Fn(&Self, &Entry) -> bool) -> Vec<NexusId> {
-        let (gone, kept) = self.entries.iter().partition(|entry| goes(self, entry));
+    /// Removes registrations and returns them.
+    pub(super) fn remove_entries(
+        &mut self,
+        goes: impl Fn(&Self, usize, &Entry) -> bool,
+    ) -> Vec<Entry> {
+        let mut kept = Vec::new();
+        let mut gone = Vec::new();
+        for (position, entry) in self.entries.iter().enumerate() {
+            let list = if goes(self, position, entry) {
+                &mut gone
+            } else {
+                &mut kept
+            };
+            list.push(*entry);
+        }
         self.entries = kept;
-        let gone: Vec<Entry> = gone;
         for entry in &gone {
             self.set_active(entry.nexus, false);
         }
-        gone.iter().map(|entry| entry.nexus).collect()
+        gone
     }
 
     fn set_active(&mut self, id: NexusId, is_active: bool) {
@@ -343,25 +378,19 @@ impl LogicalUnit {
 
 /// Unit attentions.
 impl LogicalUnit {
-    /// Tells every registrant but one.
-    pub(super) fn tell_registrants_but(&mut self, sender: NexusId, attention: Attention) {
-        let others: Vec<NexusId> = self.entries.iter().map(|entry| entry.nexus).collect();
-        self.tell_all_but(sender, &others, attention);
+    /// Tells every registrant but the one at a position, if any.
+    pub(super) fn tell_registrants_but(&mut self, own: Option<usize>, attention: Attention) {
+        let is_other = |(position, entry)| (Some(position) != own).then_some(entry);
+        let others = self.entries.iter().copied().enumerate();
+        let others: Vec<Entry> = others.filter_map(is_other).collect();
+        self.tell(&others, attention);
     }
 
-    /// Tells these registrants (or those that were), one excepted.
-    pub(super) fn tell_all_but(
-        &mut self,
-        sender: NexusId,
-        registrants: &[NexusId],
-        attention: Attention,
-    ) {
+    /// Tells these registrants, or those that were.
+    pub(super) fn tell(&mut self, registrants: &[Entry], attention: Attention) {
         for registrant in registrants {
-            if self.is_same_registrant(*registrant, sender) {
-                continue;
-            }
             for id in self.table.ids() {
-                if self.is_same_registrant(*registrant, id) {
+                if self.counts_as(registrant.nexus, id) {
                     self.add_attention(self.link_of(id), attention);
                 }
             }

@@ -154,7 +154,7 @@ fn an_initiator_without_session_stands_for_its_ports() {
 }
 
 /// `target_core_pr.c`: at the other target ports Linux registers the initiator without a
-/// session, so that the sessions there are no registrants, but may do what registrants may.
+/// session, which counts as a registration of every session there.
 #[test]
 fn linux_registers_all_target_ports_without_a_session() {
     let mut unit = iscsi_unit(Profile::lio());
@@ -167,15 +167,46 @@ fn linux_registers_all_target_ports_without_a_session() {
     assert_eq!(register(&mut unit, &here, &parameters), "good");
     let registered = format!("{NODE},i,0x000000000001=1! {NODE}=1!");
     assert_eq!(state(&unit), format!("2 {registered}"));
-    assert_eq!(unit.registered_key(&there), None);
+    assert_eq!(unit.registered_key(&there), Some(ReservationKey(1)));
 
     let reserve = [0x5f, 1, 6, 0, 0, 0, 0, 0, 24, 0];
     let key = BasicParameters {
         reservation_key: ReservationKey(1),
         ..BasicParameters::default()
     };
-    let answer = unit.execute(&here, &reserve, &key.encode());
+    let answer = unit.execute(&there, &reserve, &key.encode());
     assert_eq!(answer.status, Status::GOOD);
-    assert!(unit.may_write(&there) && !unit.is_holder(&there));
+    assert!(unit.is_holder(&there) && !unit.is_holder(&here));
+    assert!(unit.may_write(&there) && unit.may_write(&here));
     assert!(!unit.may_read(&session("iqn.2024-01.lab:node2", 2, 2)));
+    // The same initiator holds it elsewhere, with the same key.
+    let unregister = BasicParameters {
+        all_tg_pt: true,
+        ..key
+    };
+    assert_eq!(register(&mut unit, &here, &unregister), "conflict");
+    assert_eq!(register(&mut unit, &there, &unregister), "good");
+    assert_eq!(state(&unit), "2", "both are gone");
+}
+
+/// `target_core_fabric_lib.c`: looking for the initiator at the first target port spoils its
+/// TransportID for the others.
+#[test]
+fn linux_finds_iscsi_initiators_at_the_first_target_port_only() {
+    let named = |name: &str| BasicParameters {
+        service_action_reservation_key: ReservationKey(1),
+        transport_ids: vec![iscsi(name)],
+        ..BasicParameters::default()
+    };
+    let mut unit = iscsi_unit(Profile::lio());
+    unit.connect(&session("iqn.2024-01.lab:node3", 3, 2));
+    let there = session(NODE, 2, 2);
+    let elsewhere = named("iqn.2024-01.lab:node3,i,0x3");
+    assert_eq!(register(&mut unit, &there, &elsewhere), "5/26/00");
+    let sessionless = named("iqn.2024-01.lab:node2");
+    assert_eq!(register(&mut unit, &there, &sessionless), "5/26/00");
+    let first = named("iqn.2024-01.lab:node2,i,0x2");
+    assert_eq!(register(&mut unit, &there, &first), "good");
+    let ports = unit.registrations().map(|it| it.nexus.relative_target_port);
+    assert_eq!(ports.collect::<Vec<_>>(), [2, 1]);
 }
