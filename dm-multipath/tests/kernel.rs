@@ -455,8 +455,8 @@ fn renamed_and_removed() {
         .unwrap();
     drop(open);
     run(
-        "udevadm settle; for i in $(seq 200); do dmsetup info dmmp-new || exit 0; sleep 0.05; done; \
-         exit 1",
+        "udevadm settle; \
+         for i in $(seq 200); do dmsetup info dmmp-new || exit 0; sleep 0.05; done; exit 1",
     );
     assert!(dm.info(device.id()).unwrap_err().is_no_such_device());
     let gone = Device::create(&dm, "dmmp-gone", None);

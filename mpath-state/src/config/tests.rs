@@ -150,8 +150,8 @@ fn the_last_line_counts_and_sections_add_up() {
 fn devices_match_by_regular_expression_and_the_last_match_counts() {
     let of = |vendor: &str, product: &str| {
         let text = format!(
-            "devices {{\n device {{\n vendor \"{vendor}\"\n product \"{product}\"\n all_tg_pt yes\n \
-             }}\n}}"
+            "devices {{\n device {{\n vendor \"{vendor}\"\n product \"{product}\"\n \
+             all_tg_pt yes\n }}\n}}"
         );
         let loaded = load(&text);
         assert_eq!(loaded.problems, []);
@@ -241,7 +241,8 @@ fn what_multipath_tools_prints_as_its_configuration_is_read_without_an_error() {
 #[test]
 fn keywords_without_meaning_here_are_noticed_once() {
     let text = "defaults {\n polling_interval 5\n verbosity 2\n polling_interval 6\n}\n\
-                overrides {\n no_path_retry fail\n protocol {\n type scsi:fcp\n dev_loss_tmo 5\n }\n}\n\
+                overrides {\n no_path_retry fail\n \
+                protocol {\n type scsi:fcp\n dev_loss_tmo 5\n }\n}\n\
                 devices {\n device {\n vendor a\n product b\n no_path_retry queue\n }\n}\n\
                 blacklist {\n devnode \"^sda\"\n device {\n vendor c\n }\n protocol scsi:usb\n}\n\
                 blacklist_exceptions {\n property x\n}\n";
@@ -356,7 +357,8 @@ fn the_rest_of_a_file_counts_in_spite_of_mistakes() {
 
 #[test]
 fn no_byte_flip_or_truncation_panics() {
-    let text = "devices {\n device {\n vendor \"L.*\"\n product \"a\"\"b|data\"\n all_tg_pt yes\n }\n}\n\
+    let text = "devices {\n device {\n vendor \"L.*\"\n product \"a\"\"b|data\"\n \
+                all_tg_pt yes\n }\n}\n\
                 overrides {\n protocol {\n }\n reservation_key 0x1:aptpl # why\n}\n\
                 multipaths {\n multipath {\n wwid w\n alias a\n }\n}\n";
     let read = |text: &str| {

@@ -218,7 +218,11 @@ fn world() -> impl Strategy<Value = (Request, World)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1_500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_transaction_ends_in_time_and_in_order((request, world) in world()) {

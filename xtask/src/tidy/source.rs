@@ -31,11 +31,38 @@ pub fn check(file: &str, text: &str) -> Vec<Finding> {
             format!("{lines} lines that are not tests, over {MAX_LINES}"),
         ));
     }
+    let mut snapshot = Snapshot::Outside;
     for (index, line) in text.lines().enumerate() {
+        snapshot = snapshot.follow(line);
+        if snapshot == Snapshot::Inside {
+            continue;
+        }
         let faults = line_faults(file, line);
         findings.extend(faults.into_iter().map(|what| finding(index + 1, what)));
     }
     findings
+}
+
+/// Whether a line belongs to an inline snapshot: what a program printed is no source text, and
+/// keeps its width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Snapshot {
+    Outside,
+    Inside,
+}
+
+impl Snapshot {
+    fn follow(self, line: &str) -> Self {
+        let opens = [", @r\"", ", @r#\"", ", @\""]
+            .iter()
+            .any(|mark| line.ends_with(mark));
+        let closes = line.trim_start().starts_with(['"']);
+        match self {
+            Self::Outside if opens => Self::Inside,
+            Self::Inside if closes && line.trim_end().ends_with(");") => Self::Outside,
+            same => same,
+        }
+    }
 }
 
 /// What is wrong with a line.
@@ -153,6 +180,14 @@ mod tests {
             check_lines("a/src/record/tests.rs", &format!("{lines}{tests}")),
             []
         );
+    }
+
+    #[test]
+    fn what_a_program_printed_keeps_its_width() {
+        let wide = "x".repeat(101);
+        let text = format!("assert_snapshot!(shown, @r\"\n{wide}\n\");\n{wide}");
+        let faults = check_lines("a.rs", &text);
+        assert_eq!(faults.len(), 1, "{faults:?}");
     }
 
     #[test]
