@@ -53,13 +53,13 @@ enum Snapshot {
 
 impl Snapshot {
     fn follow(self, line: &str) -> Self {
-        let opens = [", @r\"", ", @r#\"", ", @\""]
+        let opens = ["@r\"", "@r#\"", "@\""]
             .iter()
             .any(|mark| line.ends_with(mark));
-        let closes = line.trim_start().starts_with(['"']);
+        let closes = line.trim_start().starts_with('"');
         match self {
             Self::Outside if opens => Self::Inside,
-            Self::Inside if closes && line.trim_end().ends_with(");") => Self::Outside,
+            Self::Inside if closes => Self::Outside,
             same => same,
         }
     }
