@@ -1,6 +1,8 @@
 //! What the host must have to run the lab: programs that are installed by root, named to anybody
 //! else.
 
+use std::env::consts::ARCH;
+
 use crate::error::{Error, Result};
 use crate::process::{self, find_program};
 
@@ -21,6 +23,10 @@ type Tool = (&'static str, &'static str);
 /// # Errors
 /// If root's installation fails.
 pub fn prepare() -> Result<Readiness> {
+    if ARCH != "x86_64" {
+        let why = format!("its guest is x86_64 and runs binaries that are built here, on {ARCH}");
+        return Ok(Readiness::Missing(why));
+    }
     let missing = missing_tools();
     if missing.is_empty() {
         return Ok(Readiness::Ready);

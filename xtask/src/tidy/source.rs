@@ -56,7 +56,8 @@ impl Snapshot {
         let opens = ["@r\"", "@r#\"", "@\""]
             .iter()
             .any(|mark| line.ends_with(mark));
-        let closes = line.trim_start().starts_with('"');
+        let closes = line.trim_start().strip_prefix('"');
+        let closes = closes.is_some_and(|rest| rest.trim_matches(['#', ')', ';', ',']).is_empty());
         match self {
             Self::Outside if opens => Self::Inside,
             Self::Inside if closes => Self::Outside,
