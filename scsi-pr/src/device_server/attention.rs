@@ -1,5 +1,10 @@
 //! Unit attention conditions: news that a nexus gets instead of its next command's result.
 
+use alloc::vec::Vec;
+
+use super::nexus::NexusId;
+use super::state::Entry;
+use super::{LogicalUnit, Quirks};
 use crate::{Sense, SenseKey};
 
 /// A unit attention condition (SAM-5 5.14, SPC-4 annex F); a smaller one is reported first.
@@ -92,5 +97,57 @@ impl Attentions {
         let first = self.iter().next()?;
         self.0 &= !first.bit();
         Some(first)
+    }
+}
+
+/// Who is told what.
+impl LogicalUnit {
+    /// Tells every registrant but the one at a position, if any.
+    pub(super) fn tell_registrants_but(&mut self, own: Option<usize>, attention: Attention) {
+        let is_other = |(position, entry)| (Some(position) != own).then_some(entry);
+        let others = self.entries.iter().copied().enumerate();
+        let others: Vec<Entry> = others.filter_map(is_other).collect();
+        self.tell(&others, attention);
+    }
+
+    /// Tells these registrants, or those that were.
+    pub(super) fn tell(&mut self, registrants: &[Entry], attention: Attention) {
+        for registrant in registrants {
+            for id in self.table.ids() {
+                if self.counts_as(registrant.nexus, id) {
+                    self.add_attention(self.link_of(id), attention);
+                }
+            }
+        }
+    }
+
+    pub(super) fn tell_connected(&mut self, attention: Attention) {
+        let connected: Vec<NexusId> = self.table.connected().collect();
+        for id in connected {
+            self.add_attention(self.link_of(id), attention);
+        }
+    }
+
+    pub(super) fn add_attention(&mut self, id: NexusId, attention: Attention) {
+        let is_alone = self.profile.has(Quirks::ONE_ATTENTION);
+        let Some(link) = self.links.get_mut(id.index()) else {
+            return;
+        };
+        match link.attentions.iter().next() {
+            Some(first) if is_alone && !attention.displaces(first) => return,
+            Some(_) if is_alone => link.attentions = Attentions::NONE,
+            _ => {}
+        }
+        link.attentions.insert(attention);
+    }
+
+    pub(super) fn attentions_of(&self, id: NexusId) -> Attentions {
+        let link = self.links.get(self.link_of(id).index());
+        link.map_or(Attentions::NONE, |link| link.attentions)
+    }
+
+    pub(super) fn take_attention(&mut self, id: NexusId) -> Option<Attention> {
+        let id = self.link_of(id);
+        self.links.get_mut(id.index())?.attentions.pop()
     }
 }

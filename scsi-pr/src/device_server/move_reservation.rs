@@ -2,7 +2,7 @@
 
 use super::nexus::{NexusId, is_same_initiator};
 use super::out::OutCommand;
-use super::register::is_device;
+use super::reach::is_device;
 use super::response::Denial;
 use super::{LogicalUnit, Nexus, Quirks};
 use crate::{RegisterAndMoveParameters, TransportId};

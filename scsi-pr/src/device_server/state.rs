@@ -3,11 +3,12 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::hash::{Hash, Hasher};
 
 use super::access::MediumAccess;
 use super::nexus::{NexusId, NexusTable};
-use super::{Attention, Attentions, Nexus, Profile, Quirks};
+use super::{Attention, Attentions, Nexus, Profile};
 use crate::{Reservation, ReservationKey, ReservationType, Scope};
 
 /// A logical unit, seen from its initiators.
@@ -18,7 +19,7 @@ use crate::{Reservation, ReservationKey, ReservationType, Scope};
 ///
 /// Two units are equal if they behave alike from now on *and* got to know their nexuses in the
 /// same order: a checker should [`connect`](Self::connect) all of them first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogicalUnit {
     pub(super) profile: Profile,
     pub(super) generation: u32,
@@ -30,8 +31,8 @@ pub struct LogicalUnit {
     pub(super) aptpl: bool,
     is_registering: bool,
     /// By the number of the nexus.
-    links: Vec<Link>,
-    table: Arc<NexusTable>,
+    pub(super) links: Vec<Link>,
+    pub(super) table: Arc<NexusTable>,
 }
 
 /// A registration.
@@ -52,26 +53,64 @@ pub(super) struct Entry {
     pub(super) key: ReservationKey,
     pub(super) all_tg_pt: bool,
     /// The holder of the reservation. None is marked if all registrants are, but with
-    /// [`Quirks::ALL_REGISTRANTS_HAVE_A_FIRST`] one is.
+    /// [the quirk](super::Quirks::ALL_REGISTRANTS_HAVE_A_FIRST) one is.
     pub(super) is_holder: bool,
 }
 
 /// What is remembered about a nexus besides its registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-struct Link {
-    attentions: Attentions,
-    /// With [`Quirks::SIBLINGS_WITHOUT_SESSION`]: it has a registrant's access.
-    is_active: bool,
+pub(super) struct Link {
+    pub(super) attentions: Attentions,
+    /// With [the quirk](super::Quirks::SIBLINGS_WITHOUT_SESSION): it has a registrant's access.
+    pub(super) is_active: bool,
 }
 
-/// The table of nexuses is left out: states that differ in it alone are few.
+impl LogicalUnit {
+    /// All but the table of nexuses, which is large and in which states seldom differ.
+    fn small_parts(&self) -> impl Ord + Hash {
+        let flags = (self.aptpl, self.is_registering);
+        let Self {
+            profile,
+            generation,
+            held,
+            entries,
+            links,
+            ..
+        } = self;
+        (
+            *profile,
+            *generation,
+            *held,
+            flags,
+            entries.as_slice(),
+            links.as_slice(),
+        )
+    }
+}
+
 impl Hash for LogicalUnit {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.generation.hash(hasher);
-        self.entries.hash(hasher);
-        self.held.hash(hasher);
-        (self.aptpl, self.is_registering).hash(hasher);
-        self.links.hash(hasher);
+        self.small_parts().hash(hasher);
+    }
+}
+
+/// Some total order.
+impl Ord for LogicalUnit {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let parts = self.small_parts().cmp(&other.small_parts());
+        parts.then_with(|| {
+            if Arc::ptr_eq(&self.table, &other.table) {
+                Ordering::Equal
+            } else {
+                self.table.cmp(&other.table)
+            }
+        })
+    }
+}
+
+impl PartialOrd for LogicalUnit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -192,8 +231,8 @@ impl LogicalUnit {
 /// Events.
 impl LogicalUnit {
     /// A registration takes its time: from now on until it is completed, a target that takes
-    /// [one at a time](Quirks::ONE_AT_A_TIME) answers others with BUSY. The registration itself
-    /// is executed after [`complete_registration`](Self::complete_registration).
+    /// [one at a time](super::Quirks::ONE_AT_A_TIME) answers others with BUSY. The registration
+    /// itself is executed after [`complete_registration`](Self::complete_registration).
     pub const fn begin_registration(&mut self) {
         self.is_registering = true;
     }
@@ -229,201 +268,5 @@ impl LogicalUnit {
     pub fn lose_nexus(&mut self, nexus: &Nexus) {
         let id = self.connect_id(nexus);
         self.add_attention(self.link_of(id), Attention::NexusLost);
-    }
-}
-
-/// Nexuses and registrants.
-impl LogicalUnit {
-    pub(super) fn table(&self) -> &NexusTable {
-        &self.table
-    }
-
-    pub(super) fn connect_id(&mut self, nexus: &Nexus) -> NexusId {
-        let id = self.intern(nexus);
-        if !self.table.is_connected(id) {
-            Arc::make_mut(&mut self.table).set_connected(id);
-        }
-        id
-    }
-
-    pub(super) fn intern(&mut self, nexus: &Nexus) -> NexusId {
-        if let Some(id) = self.table.find(nexus) {
-            return id;
-        }
-        let id = Arc::make_mut(&mut self.table).add(nexus.clone());
-        self.links.resize(self.table.len(), Link::default());
-        id
-    }
-
-    /// Where the registration is that counts as this nexus'.
-    pub(super) fn position_of(&self, id: NexusId) -> Option<usize> {
-        let counts = |entry: &Entry| self.counts_as(entry.nexus, id);
-        self.entries.iter().position(counts)
-    }
-
-    pub(super) fn entry_of(&self, id: NexusId) -> Option<&Entry> {
-        self.entries.get(self.position_of(id)?)
-    }
-
-    pub(super) fn key_of(&self, id: NexusId) -> Option<ReservationKey> {
-        self.entry_of(id).map(|entry| entry.key)
-    }
-
-    /// Whether a registration of one nexus is the other's.
-    pub(super) fn counts_as(&self, registered: NexusId, id: NexusId) -> bool {
-        let table = &self.table;
-        registered == id
-            || self.profile.has(Quirks::PER_INITIATOR_PORT)
-                && table.is_same_initiator_port(registered, id)
-            || self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION)
-                && table.is_sessionless(registered)
-                && table.is_same_node(registered, id)
-    }
-
-    /// The registration that is marked as the holder's.
-    pub(super) fn holder(&self) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.is_holder)
-    }
-
-    pub(super) fn holds(&self, id: NexusId) -> bool {
-        self.entry_of(id)
-            .is_some_and(|entry| self.is_held_by(entry))
-    }
-
-    pub(super) fn is_held_by(&self, entry: &Entry) -> bool {
-        self.held
-            .is_some_and(|held| entry.is_holder || held.is_all_registrants())
-    }
-
-    /// Makes the registration at `position` the holder's.
-    pub(super) fn hold(&mut self, reservation_type: ReservationType, position: usize) {
-        self.release_reservation();
-        self.held = Some(reservation_type);
-        let has_first = self.profile.has(Quirks::ALL_REGISTRANTS_HAVE_A_FIRST);
-        if let Some(entry) = self.entries.get_mut(position) {
-            entry.is_holder = has_first || !reservation_type.is_all_registrants();
-        }
-    }
-
-    pub(super) fn release_reservation(&mut self) {
-        self.held = None;
-        for entry in &mut self.entries {
-            entry.is_holder = false;
-        }
-    }
-
-    pub(super) const fn count(&mut self) {
-        self.generation = self.generation.wrapping_add(1);
-    }
-
-    /// Adds a registration at the end of the list, and returns where.
-    pub(super) fn add_entry(
-        &mut self,
-        nexus: NexusId,
-        key: ReservationKey,
-        all_tg_pt: bool,
-    ) -> usize {
-        self.entries.push(Entry {
-            nexus,
-            key,
-            all_tg_pt,
-            is_holder: false,
-        });
-        self.set_active(nexus, true);
-        self.entries.len().saturating_sub(1)
-    }
-
-    /// Removes registrations and returns them.
-    pub(super) fn remove_entries(
-        &mut self,
-        goes: impl Fn(&Self, usize, &Entry) -> bool,
-    ) -> Vec<Entry> {
-        let mut kept = Vec::new();
-        let mut gone = Vec::new();
-        for (position, entry) in self.entries.iter().enumerate() {
-            let list = if goes(self, position, entry) {
-                &mut gone
-            } else {
-                &mut kept
-            };
-            list.push(*entry);
-        }
-        self.entries = kept;
-        for entry in &gone {
-            self.set_active(entry.nexus, false);
-        }
-        gone
-    }
-
-    fn set_active(&mut self, id: NexusId, is_active: bool) {
-        let id = self.link_of(id);
-        if let Some(link) = self.links.get_mut(id.index()) {
-            link.is_active = is_active && self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION);
-        }
-    }
-
-    pub(super) fn is_active(&self, id: NexusId) -> bool {
-        let link = self.links.get(self.link_of(id).index());
-        link.is_some_and(|link| link.is_active)
-    }
-
-    fn link_of(&self, id: NexusId) -> NexusId {
-        if self.profile.has(Quirks::SIBLINGS_WITHOUT_SESSION) {
-            self.table.node(id)
-        } else {
-            id
-        }
-    }
-}
-
-/// Unit attentions.
-impl LogicalUnit {
-    /// Tells every registrant but the one at a position, if any.
-    pub(super) fn tell_registrants_but(&mut self, own: Option<usize>, attention: Attention) {
-        let is_other = |(position, entry)| (Some(position) != own).then_some(entry);
-        let others = self.entries.iter().copied().enumerate();
-        let others: Vec<Entry> = others.filter_map(is_other).collect();
-        self.tell(&others, attention);
-    }
-
-    /// Tells these registrants, or those that were.
-    pub(super) fn tell(&mut self, registrants: &[Entry], attention: Attention) {
-        for registrant in registrants {
-            for id in self.table.ids() {
-                if self.counts_as(registrant.nexus, id) {
-                    self.add_attention(self.link_of(id), attention);
-                }
-            }
-        }
-    }
-
-    fn tell_connected(&mut self, attention: Attention) {
-        let connected: Vec<NexusId> = self.table.connected().collect();
-        for id in connected {
-            self.add_attention(self.link_of(id), attention);
-        }
-    }
-
-    fn add_attention(&mut self, id: NexusId, attention: Attention) {
-        let is_alone = self.profile.has(Quirks::ONE_ATTENTION);
-        let Some(link) = self.links.get_mut(id.index()) else {
-            return;
-        };
-        match link.attentions.iter().next() {
-            Some(first) if is_alone && !attention.displaces(first) => return,
-            Some(_) if is_alone => link.attentions = Attentions::NONE,
-            _ => {}
-        }
-        link.attentions.insert(attention);
-    }
-
-    fn attentions_of(&self, id: NexusId) -> Attentions {
-        let link = self.links.get(self.link_of(id).index());
-        link.map_or(Attentions::NONE, |link| link.attentions)
-    }
-
-    pub(super) fn take_attention(&mut self, id: NexusId) -> Option<Attention> {
-        let id = self.link_of(id);
-        self.links.get_mut(id.index())?.attentions.pop()
     }
 }
