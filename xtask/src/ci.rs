@@ -26,22 +26,38 @@ struct Report {
     duration: Duration,
 }
 
-type Step = (&'static str, fn(&Path) -> Result<Verdict>);
+/// Something to run.
+struct Step {
+    name: &'static str,
+    run: fn(&Path) -> Result<Verdict>,
+}
 
 /// The steps, cheapest first.
 const STEPS: &[Step] = &[
-    ("fmt", |workspace| {
-        cargo(workspace, &["fmt", "--all", "--check"])
-    }),
-    ("tidy", tidy_step),
-    ("clippy", |workspace| cargo(workspace, CLIPPY)),
-    ("test", |workspace| {
-        cargo(workspace, &["test", "--workspace"])
-    }),
-    ("doc", |workspace| {
-        cargo(workspace, &["doc", "--workspace", "--no-deps"])
-    }),
-    ("lab", lab_step),
+    Step {
+        name: "fmt",
+        run: |workspace| cargo(workspace, &["fmt", "--all", "--check"]),
+    },
+    Step {
+        name: "tidy",
+        run: tidy_step,
+    },
+    Step {
+        name: "clippy",
+        run: |workspace| cargo(workspace, CLIPPY),
+    },
+    Step {
+        name: "test",
+        run: |workspace| cargo(workspace, &["test", "--workspace"]),
+    },
+    Step {
+        name: "doc",
+        run: |workspace| cargo(workspace, &["doc", "--workspace", "--no-deps"]),
+    },
+    Step {
+        name: "lab",
+        run: lab_step,
+    },
 ];
 
 const CLIPPY: &[&str] = &[
@@ -59,10 +75,10 @@ const CLIPPY: &[&str] = &[
 /// Naming the first step that failed.
 pub fn run(workspace: &Path) -> Result {
     let mut reports = Vec::new();
-    for (name, step) in STEPS {
+    for Step { name, run } in STEPS {
         println!("\n==> {name}");
         let start = Instant::now();
-        let verdict = step(workspace).unwrap_or_else(|error| Verdict::Failed(error.to_string()));
+        let verdict = run(workspace).unwrap_or_else(|error| Verdict::Failed(error.to_string()));
         if let Verdict::Failed(why) = &verdict {
             println!("{why}");
         }

@@ -16,7 +16,11 @@ pub enum Readiness {
 }
 
 /// A program and the Debian package that it is in.
-type Tool = (&'static str, &'static str);
+#[derive(Debug, Clone, Copy)]
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
 
 /// Checks the host, and installs what is missing if this is root on a system with apt.
 ///
@@ -43,7 +47,7 @@ fn missing_tools() -> Vec<Tool> {
     TOOLS
         .iter()
         .copied()
-        .filter(|(program, _)| find_program(program).is_none())
+        .filter(|tool| find_program(tool.program).is_none())
         .collect()
 }
 
@@ -52,7 +56,7 @@ fn advice(missing: &[Tool]) -> Option<String> {
     if missing.is_empty() {
         return None;
     }
-    let names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
+    let names: Vec<&str> = missing.iter().map(|tool| tool.program).collect();
     let verb = if names.len() == 1 { "is" } else { "are" };
     let packages = packages(missing).join(" ");
     let names = names.join(", ");
@@ -62,7 +66,7 @@ fn advice(missing: &[Tool]) -> Option<String> {
 }
 
 fn packages(missing: &[Tool]) -> Vec<&'static str> {
-    let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    let mut packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
     packages.dedup();
     packages
 }
@@ -89,13 +93,17 @@ fn install(missing: &[Tool]) -> Result {
     })
 }
 
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool { program, package }
+}
+
 /// dpkg-deb, tar and apt-get are in every Debian; they are named for other systems.
 const TOOLS: &[Tool] = &[
-    ("qemu-system-x86_64", "qemu-system-x86"),
-    ("mkfs.ext4", "e2fsprogs"),
-    ("apt-get", "apt"),
-    ("dpkg-deb", "dpkg"),
-    ("tar", "tar"),
+    tool("qemu-system-x86_64", "qemu-system-x86"),
+    tool("mkfs.ext4", "e2fsprogs"),
+    tool("apt-get", "apt"),
+    tool("dpkg-deb", "dpkg"),
+    tool("tar", "tar"),
 ];
 
 #[cfg(test)]
@@ -110,11 +118,11 @@ mod tests {
     #[test]
     fn the_advice_is_a_line_to_paste() {
         assert_eq!(
-            advice(&[("qemu-system-x86_64", "qemu-system-x86")]).as_deref(),
+            advice(&[tool("qemu-system-x86_64", "qemu-system-x86")]).as_deref(),
             Some("qemu-system-x86_64 is not installed (sudo apt-get install qemu-system-x86)")
         );
         assert_eq!(
-            advice(&[("apt-get", "apt"), ("tar", "tar")]).as_deref(),
+            advice(&[tool("apt-get", "apt"), tool("tar", "tar")]).as_deref(),
             Some("apt-get, tar are not installed (sudo apt-get install apt tar)")
         );
     }
