@@ -27,6 +27,7 @@ impl LogicalUnit {
         data_out: &[u8],
     ) -> Result<Response, Denial> {
         let command = Command::decode(cdb)?;
+        self.check_transfer(command, data_out)?;
         let is_pr = matches!(command, Command::PrIn(_) | Command::PrOut(_));
         if is_pr && self.profile.has(Quirks::NO_PR) {
             return Err(Denial::OPERATION_CODE);
@@ -55,6 +56,19 @@ impl LogicalUnit {
             }
         };
         Ok(Response::good(data))
+    }
+
+    /// [`Quirks::TRANSFER_IS_THE_LIST`].
+    fn check_transfer(&self, command: Command, data_out: &[u8]) -> Result<(), Denial> {
+        let Command::PrOut(cdb) = command else {
+            return Ok(());
+        };
+        let is_as_promised = u32::try_from(data_out.len()) == Ok(cdb.parameter_list_length);
+        let is_checked = self.profile.has(Quirks::TRANSFER_IS_THE_LIST);
+        if is_checked && !data_out.is_empty() && !is_as_promised {
+            return Err(Denial::CDB_FIELD);
+        }
+        Ok(())
     }
 
     /// The first pending unit attention, which thereby is no more.

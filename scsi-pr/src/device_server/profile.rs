@@ -179,8 +179,9 @@ impl Quirks {
     /// `core_scsi3_check_implicit_release`, `DEF_PR_REG_ACTIVE`).
     pub const SIBLINGS_WITHOUT_SESSION: Self = Self(1 << 18);
 
-    /// The parameter list is as long as the data that was transferred, whatever PARAMETER LIST
-    /// LENGTH says (`target_core_transport.c`, `target_cmd_size_check`).
+    /// A transfer of another length than PARAMETER LIST LENGTH is refused with 24/00 before
+    /// anything else is looked at; no transfer at all is an empty list, whatever was promised
+    /// (`target_core_transport.c`, `target_cmd_size_check`).
     pub const TRANSFER_IS_THE_LIST: Self = Self(1 << 19);
 
     /// SPEC_I_PT registers an initiator port at the first target port where its initiator is

@@ -213,6 +213,23 @@ fn a_list_shorter_than_promised_is_a_length_error() {
 }
 
 #[test]
+fn linux_refuses_a_transfer_of_another_length_than_promised() {
+    let mut unit = check(
+        Profile::lio(),
+        "a register 0/1: good
+         b register 0/2: good
+         b clear 2: good",
+    );
+    let cdb = [0x5f, 0, 0, 0, 0, 0, 0, 0, 24, 0];
+    for length in [1, 20, 30] {
+        let answer = unit.execute(&nexus("a"), &cdb, &vec![0; length]);
+        assert_eq!(shown(&answer), "5/24/00", "even before the unit attention");
+    }
+    assert_eq!(shown(&unit.execute(&nexus("a"), &cdb, &[])), "6/2a/03");
+    assert_eq!(shown(&unit.execute(&nexus("a"), &cdb, &[])), "5/1a/00");
+}
+
+#[test]
 fn transport_ids_fill_the_list_exactly() {
     for profile in BOTH {
         for (field, there) in [(24, 0), (24, 23), (0, 24), (20, 20), (48, 24), (24, 48)] {
