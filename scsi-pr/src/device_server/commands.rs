@@ -63,9 +63,9 @@ impl LogicalUnit {
         let Command::PrOut(cdb) = command else {
             return Ok(());
         };
-        let is_as_promised = u32::try_from(data_out.len()) == Ok(cdb.parameter_list_length);
-        let is_checked = self.profile.has(Quirks::TRANSFER_IS_THE_LIST);
-        if is_checked && !data_out.is_empty() && !is_as_promised {
+        let promised = usize::try_from(cdb.parameter_list_length).unwrap_or(usize::MAX);
+        let is_cut = !data_out.is_empty() && data_out.len() < promised;
+        if is_cut && self.profile.has(Quirks::TRANSFER_IS_THE_LIST) {
             return Err(Denial::CDB_FIELD);
         }
         Ok(())

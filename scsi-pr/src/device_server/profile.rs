@@ -28,6 +28,9 @@ impl Profile {
     }
 
     /// Linux' target, LIO, as of Linux 6.1 (`drivers/target`).
+    ///
+    /// Not part of it, since hanging is for whoever has a clock: PREEMPT AND ABORT over
+    /// tcm_loop never returns.
     #[must_use]
     pub const fn lio() -> Self {
         Self::of(Quirks::LIO)
@@ -179,8 +182,8 @@ impl Quirks {
     /// `core_scsi3_check_implicit_release`, `DEF_PR_REG_ACTIVE`).
     pub const SIBLINGS_WITHOUT_SESSION: Self = Self(1 << 18);
 
-    /// A transfer of another length than PARAMETER LIST LENGTH is refused with 24/00 before
-    /// anything else is looked at; no transfer at all is an empty list, whatever was promised
+    /// A transfer of less than PARAMETER LIST LENGTH is refused with 24/00 before anything else
+    /// is looked at; a longer one is the list, as long as it is, and so is none at all
     /// (`target_core_transport.c`, `target_cmd_size_check`).
     pub const TRANSFER_IS_THE_LIST: Self = Self(1 << 19);
 

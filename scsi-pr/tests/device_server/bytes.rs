@@ -213,7 +213,7 @@ fn a_list_shorter_than_promised_is_a_length_error() {
 }
 
 #[test]
-fn linux_refuses_a_transfer_of_another_length_than_promised() {
+fn linux_refuses_a_transfer_of_less_than_promised() {
     let mut unit = check(
         Profile::lio(),
         "a register 0/1: good
@@ -221,12 +221,15 @@ fn linux_refuses_a_transfer_of_another_length_than_promised() {
          b clear 2: good",
     );
     let cdb = [0x5f, 0, 0, 0, 0, 0, 0, 0, 24, 0];
-    for length in [1, 20, 30] {
+    for length in [1, 20, 23] {
         let answer = unit.execute(&nexus("a"), &cdb, &vec![0; length]);
         assert_eq!(shown(&answer), "5/24/00", "even before the unit attention");
     }
     assert_eq!(shown(&unit.execute(&nexus("a"), &cdb, &[])), "6/2a/03");
     assert_eq!(shown(&unit.execute(&nexus("a"), &cdb, &[])), "5/1a/00");
+    let short = [0x5f, 0, 0, 0, 0, 0, 0, 0, 20, 0];
+    assert_eq!(shown(&unit.execute(&nexus("a"), &short, &[0; 24])), "good");
+    assert_eq!(shown(&unit.execute(&nexus("a"), &cdb, &[0; 30])), "5/1a/00");
 }
 
 #[test]
