@@ -2,7 +2,8 @@
 //!
 //! multipath-tools' daemon and multipathd-lite speak the same protocol. A host without any
 //! daemon is normal, and a daemon that hangs must not hold a fencing command up: everything
-//! here has one deadline.
+//! here together has one allowance of time. What the device takes between two questions does not
+//! count.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,7 +19,7 @@ use thiserror::Error;
 pub struct Daemon {
     stream: UnixStream,
     address: SocketAddress,
-    deadline: Instant,
+    patience: Duration,
 }
 
 /// Why the daemon could not be told.
@@ -53,13 +54,12 @@ impl Daemon {
     /// All that is asked of the daemon together may take `patience`.
     #[must_use]
     pub fn connect(addresses: &[SocketAddress], patience: Duration) -> Option<Self> {
-        let deadline = Instant::now() + patience;
         addresses.iter().find_map(|address| {
             let stream = open(address).ok()?;
             Some(Self {
                 stream,
                 address: address.clone(),
-                deadline,
+                patience,
             })
         })
     }
@@ -69,22 +69,29 @@ impl Daemon {
     /// # Errors
     /// The connection failed, or the time was up. After that it cannot be used any more.
     pub fn ask(&mut self, command: &Command) -> Result<Reply, DaemonError> {
-        self.set_timeouts()
+        let deadline = Instant::now() + self.patience;
+        let reply = self.ask_until(deadline, command);
+        self.patience = deadline.saturating_duration_since(Instant::now());
+        reply
+    }
+
+    fn ask_until(&mut self, deadline: Instant, command: &Command) -> Result<Reply, DaemonError> {
+        self.set_timeouts(deadline)
             .map_err(|source| self.socket_error(source))?;
         let request = encode(&command.to_string());
         self.stream
             .write_all(&request)
             .map_err(|source| self.socket_error(source))?;
-        let text = self.receive()?;
+        let text = self.receive(deadline)?;
         tracing::debug!(%command, reply = text.trim_end(), "multipathd answered");
         Ok(Reply::parse(&text))
     }
 
-    fn receive(&mut self) -> Result<String, DaemonError> {
+    fn receive(&mut self, deadline: Instant) -> Result<String, DaemonError> {
         let mut decoder = FrameDecoder::for_replies();
         let mut buffer = [0; READ_CHUNK];
         loop {
-            self.set_timeouts()
+            self.set_timeouts(deadline)
                 .map_err(|source| self.socket_error(source))?;
             let length = self
                 .stream
@@ -106,8 +113,8 @@ impl Daemon {
         }
     }
 
-    fn set_timeouts(&self) -> io::Result<()> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+    fn set_timeouts(&self, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }

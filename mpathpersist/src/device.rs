@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dm_multipath::sys::DmControl;
 use mpath_state::StoredKey;
@@ -74,21 +74,34 @@ impl<'a> Device<'a> {
     /// The request did not get as far as an answer of the device. What the device answers,
     /// refusals included, is the report's outcome.
     pub fn run(&mut self, request: &Request, options: &RunOptions) -> Result<Report, Failure> {
+        let started = Instant::now();
         match request {
-            Request::Read(_) => self.read(request, options),
-            _ => self.change(request, options),
+            Request::Read(_) => self.read(request, options, started),
+            _ => self.change(request, options, started),
         }
     }
 
     /// Reading needs no lock, no configuration and no record: the fewer things it touches, the
     /// fewer can keep a watchdog from its answer.
-    fn read(&mut self, request: &Request, options: &RunOptions) -> Result<Report, Failure> {
-        let (report, _) = self.carry_out(request, self.map.snapshot(), options)?;
+    fn read(
+        &mut self,
+        request: &Request,
+        options: &RunOptions,
+        started: Instant,
+    ) -> Result<Report, Failure> {
+        let options = self.options(request, options);
+        let (report, _) = self.carry_out(request, self.map.snapshot(), options, started)?;
         Ok(report)
     }
 
-    fn change(&mut self, request: &Request, options: &RunOptions) -> Result<Report, Failure> {
-        let limits = self.options(request, options).limits;
+    fn change(
+        &mut self,
+        request: &Request,
+        options: &RunOptions,
+        started: Instant,
+    ) -> Result<Report, Failure> {
+        let options = self.options(request, options);
+        let limits = options.limits;
         let records = RecordDir::new(&self.host.run_dir);
         let lock = records
             .lock(self.map.wwid(), limits.deadline / 2)
@@ -109,7 +122,7 @@ impl<'a> Device<'a> {
             .apply(plan, request)
             .map_err(|error| other(self.name(), &error))?;
         let snapshot = books.remembered().onto(self.map.snapshot());
-        let result = self.carry_out(request, snapshot, options);
+        let result = self.carry_out(request, snapshot, options, started);
         if !matches!(&result, Ok((report, effects)) if is_in_force(plan, report, effects)) {
             books.undo();
         }
@@ -129,13 +142,17 @@ impl<'a> Device<'a> {
         Ok(())
     }
 
+    /// The deadline counts from when the request was `started`: waiting for the lock takes from
+    /// it too.
     fn carry_out(
         &self,
         request: &Request,
         snapshot: Snapshot,
-        options: &RunOptions,
+        mut options: Options,
+        started: Instant,
     ) -> Result<(Report, Effects), Failure> {
-        let options = self.options(request, options);
+        let left = options.limits.deadline.saturating_sub(started.elapsed());
+        options.limits = options.limits.within(left);
         let mut hands =
             KernelHands::new(&self.host.roots, self.map.paths(), options.limits.deadline);
         let mut transaction = Transaction::new(request.clone(), snapshot, options);
