@@ -128,7 +128,7 @@ pub struct Options {
     #[arg(long, help_heading = OUT_HEADING)]
     pub param_unreg: bool,
     /// Register this initiator port (repeatable): fcp,<16 hex>, sas,<16 hex>, iqn.…
-    /// or iqn.…,i,0x<isid>
+    /// or iqn.…,i,0xISID
     #[arg(short = 'X', long, alias = "t", value_name = "TID", help_heading = OUT_HEADING,
         allow_hyphen_values = true, action = ArgAction::Append)]
     pub transport_id: Vec<String>,
