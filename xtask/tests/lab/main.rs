@@ -29,6 +29,7 @@
 )]
 
 mod binaries;
+mod conformance;
 mod distribution;
 mod faults;
 mod maps;
