@@ -33,4 +33,8 @@ mod conformance;
 mod distribution;
 mod faults;
 mod maps;
+mod persist;
+mod persist_commands;
+mod persist_faults;
+mod persist_parity;
 mod target;
