@@ -454,10 +454,8 @@ fn renamed_and_removed() {
     dm.remove(device.id(), RemoveMode::Deferred, UdevCookie::NONE)
         .unwrap();
     drop(open);
-    run(
-        "udevadm settle; \
-         for i in $(seq 200); do dmsetup info dmmp-new || exit 0; sleep 0.05; done; exit 1",
-    );
+    run("udevadm settle; \
+         for i in $(seq 200); do dmsetup info dmmp-new || exit 0; sleep 0.05; done; exit 1");
     assert!(dm.info(device.id()).unwrap_err().is_no_such_device());
     let gone = Device::create(&dm, "dmmp-gone", None);
     dm.remove(gone.id(), RemoveMode::Now, UdevCookie::NONE)

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use xtask::error::Result;
+use xtask::error::{Error, Result};
 use xtask::guest::{Fabric, Finished, Lab, Nexus};
 
 use crate::persist::{NEW, NONE, OURS, Stage, State, THEIRS, held_by_us};
@@ -258,10 +258,11 @@ fn a_release_without_the_holder_is_not_done_unless_it_is() -> Result {
 /// The path that holds the reservation, as an index.
 fn holder(stage: &Stage) -> Result<usize> {
     let status = stage.other.witness().read_full_status()?;
-    let holder = status.iter().find(|it| it.holder).expect("one holds");
+    let holder = status.iter().find(|it| it.holder);
+    let holder = holder.ok_or_else(|| Error::unexpected("nobody holds the reservation"))?;
     let is_holder = |path: &Nexus| path.relative_target_port() == holder.relative_target_port;
     let at = stage.lun.paths().iter().position(is_holder);
-    Ok(at.expect("a path of this node"))
+    at.ok_or_else(|| Error::unexpected("no path of this node holds the reservation"))
 }
 
 /// A path that does not hold it: the one after the holder.
