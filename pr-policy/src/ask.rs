@@ -14,6 +14,7 @@ use crate::restore::{Aftermath, Restoring};
 use crate::snapshot::PathId;
 use crate::state::State;
 use crate::verify::Verifying;
+use crate::weigh::{Question, Weighing};
 
 /// Waits for a path to accept the command.
 #[derive(Debug, Clone)]
@@ -58,9 +59,20 @@ impl Asking {
             AttemptEnd::Answered(path, reply) => State::Finished(reply.into_outcome(path)),
             AttemptEnd::Exhausted => match trail.unknown.first() {
                 Some(silent) => Verifying::start(*silent, trail, aftermath, job, courier),
-                None => State::Finished(trail.into_outcome()),
+                None => exhausted(trail, job, courier),
             },
         }
+    }
+}
+
+/// No path accepted. A RESERVE that only met conflicts may be one that a dead path of ours
+/// answers for.
+fn exhausted(trail: Trail, job: &mut Job, courier: &mut Courier) -> State {
+    match (job.request.clone(), trail.into_outcome()) {
+        (Request::Reserve(reserve), Outcome::Conflict) => {
+            Weighing::start(Question::Reserve(reserve), job, courier)
+        }
+        (_, outcome) => State::Finished(outcome),
     }
 }
 

@@ -97,6 +97,7 @@ impl Attempt {
                 self.try_next(courier)
             }
             Verdict::Probed(state) => self.note_probe(path, state, courier),
+            Verdict::Map(_) => Progress::Waiting(self),
         }
     }
 

@@ -175,7 +175,7 @@ impl Broadcast {
                 }
                 self.probe(lane, courier);
             }
-            Verdict::Probed(_) => {}
+            Verdict::Probed(_) | Verdict::Map(_) => {}
         }
     }
 

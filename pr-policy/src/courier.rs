@@ -20,12 +20,13 @@ use core::time::Duration;
 use scsi_pr::{AnswerClass, Refusal, Sense, Status, UnitAttention};
 
 use crate::limits::{
-    FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE, REVERSAL_SHARE,
+    FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE, RESUME_PATIENCE,
+    REVERSAL_SHARE,
 };
 use crate::outcome::Outcome;
 use crate::snapshot::{PathId, PathState};
 use crate::task::{Errand, Phase, Task};
-use crate::wire::{Action, Answer, Command, Event, Ticket};
+use crate::wire::{Action, Answer, Command, Event, Success, Ticket};
 
 /// Commands on their way.
 #[derive(Debug, Clone)]
@@ -63,6 +64,19 @@ pub(crate) enum Verdict {
     Failed(Reply),
     /// The state found by a probe; doubtful if the deadline came first.
     Probed(PathState),
+    /// What became of the map.
+    Map(MapChange),
+}
+
+/// What became of the map as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MapChange {
+    /// It is suspended.
+    Suspended,
+    /// It is not, or nobody knows.
+    NotSuspended,
+    /// It was resumed.
+    Resumed,
 }
 
 /// Why a path is unreachable.
@@ -132,6 +146,31 @@ impl Courier {
         self.begin(path, Errand::Probe, patience, Persistence::Patience);
     }
 
+    /// Suspends the map; the verdict is [`MapChange::Suspended`] or not.
+    pub(crate) fn suspend(&mut self) {
+        let patience = self.limits.path_patience;
+        self.begin(THE_MAP, Errand::Suspend, patience, Persistence::Patience);
+    }
+
+    /// Resumes the map, whatever the time; the verdict is [`MapChange::Resumed`].
+    pub(crate) fn resume(&mut self) {
+        let give_up = self.now.saturating_add(RESUME_PATIENCE);
+        let ticket = self.next_ticket();
+        let task = Task {
+            ticket,
+            path: THE_MAP,
+            errand: Errand::Resume,
+            phase: Phase::Sent,
+            patience: RESUME_PATIENCE,
+            give_up,
+            stop: give_up,
+            attentions: 0,
+            back_off: FIRST_BACK_OFF,
+        };
+        self.actions.push_back(task.action());
+        self.tasks.push(task);
+    }
+
     /// Asks for an alarm after `delay`; only the last one asked for counts.
     pub(crate) fn set_alarm(&mut self, delay: Duration) {
         self.alarm = Some(self.now.saturating_add(delay));
@@ -181,12 +220,10 @@ impl Courier {
 
     /// When [`Self::handle_time`] has something to do next.
     pub(crate) fn poll_timeout(&self) -> Duration {
+        let deadline = self.limits.deadline;
+        let alarm = self.alarm.map(|alarm| alarm.min(deadline));
         let tasks = self.tasks.iter().map(Task::wakes_at);
-        tasks
-            .chain(self.alarm)
-            .min()
-            .unwrap_or(self.limits.deadline)
-            .min(self.limits.deadline)
+        tasks.chain(alarm).min().unwrap_or(deadline)
     }
 
     /// Wakes what is due at the time last noted.
@@ -212,6 +249,24 @@ impl Courier {
                 Some(Settled {
                     path: task.path,
                     verdict: Verdict::Probed(state),
+                })
+            }
+            Event::Suspended { ticket, success } => {
+                let task = self.take(ticket, |errand| matches!(errand, Errand::Suspend))?;
+                let verdict = match success {
+                    Success::Yes => Verdict::Map(MapChange::Suspended),
+                    Success::No => Verdict::Map(MapChange::NotSuspended),
+                };
+                Some(Settled {
+                    path: task.path,
+                    verdict,
+                })
+            }
+            Event::Resumed { ticket } => {
+                let task = self.take(ticket, |errand| matches!(errand, Errand::Resume))?;
+                Some(Settled {
+                    path: task.path,
+                    verdict: Verdict::Map(MapChange::Resumed),
                 })
             }
         }
@@ -249,12 +304,17 @@ impl Courier {
             self.tasks.push(task);
             return;
         }
-        task.ticket = Ticket(self.next_ticket);
+        task.ticket = self.next_ticket();
         task.phase = Phase::Sent;
         task.give_up = self.now.saturating_add(task.patience).min(task.stop);
-        self.next_ticket = self.next_ticket.wrapping_add(1);
         self.actions.push_back(task.action());
         self.tasks.push(task);
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        ticket
     }
 
     fn take(&mut self, ticket: Ticket, is_kind: impl Fn(&Errand) -> bool) -> Option<Task> {
@@ -283,6 +343,8 @@ impl Courier {
 
     fn wake(&mut self, task: Task) -> Option<Settled> {
         let verdict = match (&task.phase, &task.errand) {
+            (_, Errand::Suspend) => Verdict::Map(MapChange::NotSuspended),
+            (_, Errand::Resume) => Verdict::Map(MapChange::Resumed),
             // A probe that the deadline cut short says nothing about the path.
             (Phase::Sent | Phase::TooLate, Errand::Probe) if self.is_over_deadline() => {
                 Verdict::Probed(PathState::Doubtful)
@@ -371,3 +433,6 @@ impl Courier {
         None
     }
 }
+
+/// Stands for the map itself where a path is named.
+const THE_MAP: PathId = PathId(u32::MAX);

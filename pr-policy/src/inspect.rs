@@ -8,11 +8,10 @@ use crate::holder::{HolderReading, is_held_by};
 use crate::job::Job;
 use crate::outcome::Outcome;
 use crate::reading::Progress;
-use crate::register::Piloting;
-use crate::release::Releasing;
-use crate::request::{Preempt, Register, RegisterMode, Release, Request};
+use crate::request::{Preempt, Request};
 use crate::restore::Aftermath;
 use crate::state::State;
+use crate::takeover::Takeover;
 
 /// Waits to hear who holds the reservation.
 #[derive(Debug, Clone)]
@@ -50,47 +49,13 @@ impl Inspecting {
 }
 
 fn decide(found: Option<Reservation>, job: &mut Job, courier: &mut Courier) -> State {
-    match job.request.clone() {
-        Request::Register(register) => unregister(register, found, job, courier),
-        Request::Preempt(preempt) => {
-            let aftermath = preempt.aftermath(found.as_ref());
-            Asking::start(Some(aftermath), job, courier)
-        }
-        _ => Asking::start(None, job, courier),
-    }
-}
-
-/// Unregistering under a reservation of our own would shut out the paths one by one while the
-/// map still carries I/O: the reservation goes first. An all-registrants reservation ends with
-/// the last registration anyway, and may be shared with other nodes.
-fn unregister(
-    register: Register,
-    found: Option<Reservation>,
-    job: &mut Job,
-    courier: &mut Courier,
-) -> State {
-    match found.filter(|reservation| may_be_ours(reservation, &register, job)) {
-        Some(reservation) => {
-            let release = Release {
-                key: reservation.key,
-                reservation_type: reservation.reservation_type,
-            };
-            Releasing::start_before_unregistering(register, release, job, courier)
-        }
-        None => Piloting::start(register, job, courier),
-    }
-}
-
-/// A RELEASE works only on the nexus that holds, with the holder's key: sent in vain it does
-/// nothing. So where no key of ours is known, and the device will unregister whatever is there,
-/// any holder's key is tried.
-fn may_be_ours(reservation: &Reservation, register: &Register, job: &Job) -> bool {
-    let is_ours = match (job.own_key(), register.mode) {
-        (Some(own), _) => own == reservation.key,
-        (None, RegisterMode::Ignore) => true,
-        (None, RegisterMode::Compare) => false,
+    let Request::Preempt(preempt) = job.request.clone() else {
+        return Asking::start(None, job, courier);
     };
-    is_ours && !reservation.reservation_type.is_all_registrants()
+    match preempt.aftermath(found.as_ref()) {
+        Aftermath::Keeping => Takeover::asked_for(preempt).start(job, courier),
+        Aftermath::Removing => Asking::start(Some(Aftermath::Removing), job, courier),
+    }
 }
 
 impl Preempt {

@@ -14,7 +14,9 @@ extern crate alloc;
 mod ask;
 mod attempt;
 mod broadcast;
+mod census;
 mod courier;
+mod evidence;
 mod holder;
 mod inspect;
 mod job;
@@ -22,6 +24,7 @@ mod keys;
 mod learn;
 mod limits;
 mod outcome;
+mod purge;
 mod read;
 mod reading;
 mod register;
@@ -31,10 +34,12 @@ mod restore;
 mod snapshot;
 mod state;
 mod survey;
+mod takeover;
 mod task;
 mod transaction;
 mod undo;
 mod verify;
+mod weigh;
 mod wire;
 
 pub use keys::{ConfiguredKey, KeyPlan, KeyRefusal, authorise};
@@ -45,5 +50,5 @@ pub use request::{
     VictimCommands,
 };
 pub use snapshot::{Path, PathId, PathState, Snapshot};
-pub use transaction::{FanOut, Options, Transaction};
-pub use wire::{Action, Answer, Command, Event, Parameters, Ticket};
+pub use transaction::{Doubt, FanOut, Options, Transaction};
+pub use wire::{Action, Answer, Command, Event, Parameters, Success, Ticket};

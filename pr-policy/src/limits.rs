@@ -58,6 +58,14 @@ pub(crate) const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// 18. Paths that have just accepted a command take the next one in milliseconds.
 pub(crate) const REVERSAL_SHARE: u32 = 6;
 
+/// How long the kernel may take to resume a map. It does so at once; whoever carries the action
+/// out goes on trying.
+pub(crate) const RESUME_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Times the reservation is taken over in one request: once, and again for each of two paths that
+/// die while they hold it. A third is a host that loses everything.
+pub(crate) const MAX_TAKEOVERS: u32 = 3;
+
 /// Times a path that is alive, but did not answer, is given the same command again.
 pub(crate) const MAX_REPEATS: u32 = 1;
 

@@ -17,6 +17,7 @@ use crate::snapshot::PathId;
 use crate::state::State;
 use crate::transaction::FanOut;
 use crate::undo::Undoing;
+use crate::weigh::{Question, Weighing};
 
 /// Waits for a path to accept the registration.
 #[derive(Debug, Clone)]
@@ -124,8 +125,19 @@ impl FanningOut {
         note_effects(&register, &changed, &end, job);
         match end.shortfall() {
             Some(failure) => Undoing::start(register, changed, failure, job, courier),
-            None => State::Finished(Outcome::Done),
+            None => inherit(&register, job, courier),
         }
+    }
+}
+
+/// Nothing is left to do, unless the old key may still stand on nexuses out of reach.
+fn inherit(register: &Register, job: &mut Job, courier: &mut Courier) -> State {
+    let new_key = register.new_key;
+    match job.own_key().filter(|old| *old != new_key) {
+        Some(old_key) if !register.is_unregister() => {
+            Weighing::start(Question::Inherit { new_key, old_key }, job, courier)
+        }
+        _ => State::Finished(Outcome::Done),
     }
 }
 

@@ -11,10 +11,10 @@ use crate::holder::HolderReading;
 use crate::job::{Job, release_command};
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
-use crate::register::Piloting;
 use crate::request::{Register, Release};
-use crate::snapshot::{Path, PathId, PathState};
+use crate::snapshot::{PathId, PathState};
 use crate::state::State;
+use crate::weigh::{Question, Reservations, Weighing};
 
 /// Waits for every usable path to answer RELEASE.
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ impl Releasing {
             _ if !answers.done.is_empty() => {
                 Confirming::start(release, purpose, answers, job, courier)
             }
-            Purpose::BeforeUnregistering(register) => State::pilot(register, job, courier),
+            Purpose::BeforeUnregistering(register) => State::unregister(register, job, courier),
             Purpose::Asked => State::Finished(match answers.answered.first() {
                 Some((path, reply)) => reply.clone().into_outcome(*path),
                 None => answers.into_trail().into_outcome(),
@@ -177,35 +177,26 @@ impl Confirming {
         if outcome == Outcome::Done {
             job.effects.holding = Some(Holding::NotHeld);
         }
-        match purpose {
-            Purpose::Asked => State::Finished(outcome),
-            // The paths that are left are the only ones that can still end it.
-            Purpose::BeforeUnregistering(_) if is_our_dead_path(&outcome, job) => {
-                State::Finished(outcome)
+        match (purpose, outcome) {
+            (Purpose::Asked, Outcome::HolderUnreachable { .. }) => {
+                Weighing::start(Question::Released(release), job, courier)
             }
-            Purpose::BeforeUnregistering(register) => State::pilot(register, job, courier),
+            (Purpose::Asked, outcome) => State::Finished(outcome),
+            (Purpose::BeforeUnregistering(register), _) => {
+                State::unregister(register, job, courier)
+            }
         }
     }
 }
 
 impl State {
-    fn pilot(register: Register, job: &mut Job, courier: &mut Courier) -> Self {
+    /// What could be released is released.
+    fn unregister(register: Register, job: &mut Job, courier: &mut Courier) -> Self {
         if job.usable().is_empty() {
             return Self::Finished(Outcome::NoUsablePath);
         }
-        Piloting::start(register, job, courier)
-    }
-}
-
-/// Whether it can only be a path of this map that still holds: nobody else is known to use the
-/// key, and every path that could be asked has released.
-fn is_our_dead_path(outcome: &Outcome, job: &Job) -> bool {
-    let is_dead = |path: &Path| path.state != PathState::Usable;
-    match outcome {
-        Outcome::HolderUnreachable { key, .. } => {
-            job.own_key() == Some(*key) && job.paths.iter().any(is_dead)
-        }
-        _ => false,
+        let question = Question::Unregister(register, Reservations::ReleasedWhereReachable);
+        Weighing::start(question, job, courier)
     }
 }
 

@@ -43,6 +43,18 @@ pub struct Options {
     pub limits: Limits,
     /// How registrations spread over the paths.
     pub fan_out: FanOut,
+    /// What to do when it cannot be told whose a registration is.
+    pub doubt: Doubt,
+}
+
+/// What to do without evidence that a registration or reservation is this node's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Doubt {
+    /// Leave it alone and say so.
+    #[default]
+    Refuse,
+    /// Act as if it were ours.
+    Override,
 }
 
 /// How registrations spread over the paths.
@@ -65,6 +77,7 @@ impl Options {
         Self {
             limits,
             fan_out: FanOut::Parallel,
+            doubt: Doubt::Refuse,
         }
     }
 }
@@ -75,7 +88,7 @@ impl Transaction {
     #[must_use]
     pub fn new(request: Request, snapshot: Snapshot, options: Options) -> Self {
         let mut courier = Courier::new(options.limits);
-        let mut job = Job::new(request, snapshot, options.fan_out);
+        let mut job = Job::new(request, snapshot, options);
         let state = State::start(&mut job, &mut courier);
         let mut transaction = Self {
             courier,
