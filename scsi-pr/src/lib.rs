@@ -43,6 +43,8 @@ mod action;
 mod answer;
 mod capabilities;
 mod cdb;
+#[cfg(feature = "device-server")]
+pub mod device_server;
 mod error;
 mod full_status;
 mod iscsi;

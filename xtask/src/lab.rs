@@ -3,6 +3,7 @@
 //! the host: it makes the guest from Debian packages, builds static binaries for it and boots it.
 
 pub mod binaries;
+pub mod bzimage;
 pub mod cpio;
 pub mod host;
 pub mod image;

@@ -1,15 +1,17 @@
 //! The guest's image: kernel, initramfs and root file system, made once and kept below the target
 //! folder under a name that changes with the recipe.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
+use crate::lab::bzimage;
 use crate::lab::cpio::Archive;
 use crate::lab::modules::{self, Kernel};
 use crate::lab::packages::{self, Packages};
 use crate::lab::root::{self, Root};
+use crate::process;
 
 /// A finished image.
 #[derive(Debug, Clone)]
@@ -33,6 +35,7 @@ impl Image {
         eprintln!("lab: making the guest's image from Debian packages (once)");
         let packages = packages::download(lab)?;
         image.make(&packages)?;
+        image.remove_others(lab);
         eprintln!(
             "lab: the image is ready after {} s",
             start.elapsed().as_secs()
@@ -43,7 +46,7 @@ impl Image {
     /// The kernel.
     #[must_use]
     pub fn kernel(&self) -> PathBuf {
-        self.folder.join("vmlinuz")
+        self.folder.join("vmlinux")
     }
 
     /// The initramfs.
@@ -64,12 +67,26 @@ impl Image {
         self.folder.join("packages.txt")
     }
 
+    /// Images of earlier recipes; a guest that still runs from one keeps its open files.
+    fn remove_others(&self, lab: &Path) {
+        let entries = fs::read_dir(lab).into_iter().flatten().flatten();
+        for path in entries
+            .map(|entry| entry.path())
+            .filter(|path| *path != self.folder)
+        {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("image-") {
+                let _ = fs::remove_dir_all(&path);
+            }
+        }
+    }
+
     fn make(&self, packages: &Packages) -> Result {
         let _ = fs::remove_dir_all(&self.folder);
         let work = self.folder.join("work");
         let root = Root::create(&work.join("root"))?;
         for package in &packages.programs {
-            root.unpack(package, root::DOCUMENTATION)?;
+            root.unpack(package, root::LEFT_OUT)?;
         }
         root.configure()?;
         root.write("usr/sbin/lab-init", INIT)?;
@@ -77,21 +94,30 @@ impl Image {
         unpacked.unpack(&packages.kernel, modules::LEFT_OUT)?;
         let kernel = Kernel::read(&unpacked, &root)?;
         kernel.install(&root)?;
-        self.write_kernel(&unpacked, &kernel)?;
+        self.write_kernel(&unpacked, &kernel, &root)?;
         self.write_initramfs(&root, &kernel)?;
         root.write_ext4(&self.root())?;
-        root.remove()?;
-        unpacked.remove()?;
+        fs::remove_dir_all(&work).context(|| format!("cannot remove {}", work.display()))?;
         let manifest = self.manifest();
         fs::write(&manifest, packages.manifest())
             .context(|| format!("cannot write {}", manifest.display()))
     }
 
-    fn write_kernel(&self, unpacked: &Root, kernel: &Kernel) -> Result {
+    /// The kernel as an ELF file, which QEMU enters directly: unpacking itself would take the
+    /// emulated processor as long as all the rest of booting.
+    fn write_kernel(&self, unpacked: &Root, kernel: &Kernel, root: &Root) -> Result {
         let from = unpacked.path(&format!("boot/vmlinuz-{}", kernel.version));
-        fs::copy(&from, self.kernel())
-            .map(drop)
-            .context(|| format!("cannot copy {}", from.display()))
+        let image = fs::read(&from).context(|| format!("no {}", from.display()))?;
+        let payload = bzimage::payload(&image)
+            .ok_or_else(|| Error::unexpected(format!("{} is no bzImage", from.display())))?;
+        let packed = self.folder.join("work/vmlinux.xz");
+        fs::write(&packed, payload).context(|| format!("cannot write {}", packed.display()))?;
+        let kernel = self.kernel();
+        let cannot = || format!("cannot write {}", kernel.display());
+        let mut xz = root.program("usr/bin/xz");
+        xz.args(["--decompress", "--stdout", "--single-stream"])
+            .arg(&packed);
+        process::run(xz.stdout(File::create(&kernel).context(cannot)?))
     }
 
     fn write_initramfs(&self, root: &Root, kernel: &Kernel) -> Result {

@@ -160,7 +160,7 @@ impl Boot {
             "-accel",
             "tcg,thread=multi",
             "-cpu",
-            "max,la57=off",
+            "qemu64,+rdrand",
             "-smp",
             "2",
         ]);

@@ -151,15 +151,6 @@ impl Root {
         process::output(mkfs.arg("-d").arg(&self.folder).arg(image).arg(IMAGE_SIZE)).map(drop)
     }
 
-    /// Removes the folder.
-    ///
-    /// # Errors
-    /// If the file system refuses.
-    pub fn remove(self) -> Result {
-        let folder = self.folder;
-        fs::remove_dir_all(&folder).context(|| format!("cannot remove {}", folder.display()))
-    }
-
     fn make_folder(&self, name: &str) -> Result {
         let path = self.path(name);
         fs::create_dir_all(&path).context(|| format!("cannot make {}", path.display()))
@@ -175,8 +166,9 @@ impl Root {
 /// A sparse file: what is not used is not stored.
 const IMAGE_SIZE: &str = "768M";
 
-/// What no guest needs of any package.
-pub const DOCUMENTATION: &[&str] = &[
+/// What this guest needs of no package: documentation, and udev's rules for devices that it does
+/// not have, which every event of a disk would have to pass.
+pub const LEFT_OUT: &[&str] = &[
     "./usr/share/doc",
     "./usr/share/doc-base",
     "./usr/share/man",
@@ -191,6 +183,11 @@ pub const DOCUMENTATION: &[&str] = &[
     "./lib/udev/hwdb.d",
     "./usr/lib/udev/hwdb.d",
     "./etc/init.d",
+    "./lib/udev/rules.d/60-[ad-jlnoq-z]*",
+    "./lib/udev/rules.d/60-cdrom_id.rules",
+    "./lib/udev/rules.d/60-persistent-[aiv]*",
+    "./lib/udev/rules.d/7*",
+    "./lib/udev/rules.d/8*",
 ];
 
 const FOLDERS: &[&str] = &[
