@@ -133,6 +133,10 @@ impl Hands for KernelHands<'_> {
             return Ok(Some(event));
         }
         let left = until.saturating_sub(self.now());
+        if self.running.is_empty() {
+            std::thread::sleep(left);
+            return Ok(None);
+        }
         let workers: Vec<&SgWorker> = self.running.iter().map(|running| &running.worker).collect();
         let mut ended = sg::wait(&workers, Some(left))?;
         ended.sort_unstable();

@@ -171,8 +171,8 @@ impl Demo<'_> {
         )
     }
 
-    /// sg_persist by a path of node 2, as the independent witness. What it changed for that path
-    /// is told to it first, so that the answer is the answer.
+    /// sg_persist by a path of node 2, as the independent witness. A first command takes the unit
+    /// attentions, so that the one that is shown is answered.
     fn witness(&self, args: &[&str]) -> Result {
         println!("   node 2, by sg_persist:");
         let node = self.other_nexus()?.sg()?;
@@ -218,8 +218,6 @@ fn require(what: &str, holds: bool) -> Result {
 }
 
 const KEY: u64 = 0x12_3abc;
-
-const OTHER_KEY: u64 = 0xbbb;
 
 /// What sg_persist ends with for a reservation conflict, see sg3_utils(8).
 const CONFLICT: i32 = 24;

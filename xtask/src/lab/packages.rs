@@ -101,12 +101,13 @@ impl Packages {
 /// # Errors
 /// If a package is not known, or not to be had, even after the package lists were read anew.
 pub fn download(folder: &Path) -> Result<Packages> {
-    let system = Apt::new(folder, Lists::System)?;
-    system.download().or_else(|first| {
-        eprintln!("lab: {first}\nlab: reading the package lists anew");
+    let first = Apt::new(folder, Lists::System)?.download();
+    first.or_else(|error| {
+        eprintln!("lab: reading the package lists anew, those of this machine do not do");
         let own = Apt::new(folder, Lists::Own)?;
         own.update()?;
         own.download()
+            .map_err(|second| Error::unexpected(format!("{error}\n{second}")))
     })
 }
 
