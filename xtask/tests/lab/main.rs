@@ -29,7 +29,9 @@
 )]
 
 mod binaries;
+mod dead_holder;
 mod distribution;
 mod faults;
 mod maps;
+mod persist;
 mod target;
