@@ -25,7 +25,7 @@ ip address flush dev lo
 ip address add 127.0.0.1/32 dev lo
 ulimit -n 1048576
 cp /mnt/lab/bin/* /usr/local/bin/
-/lib/systemd/systemd-udevd --daemon
+/lib/systemd/systemd-udevd --daemon >/run/udevd.log 2>&1
 # Nothing is triggered: the disks that matter come later.
 
 cd /root

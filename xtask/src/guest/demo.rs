@@ -105,10 +105,7 @@ impl Demo<'_> {
 
     fn shut_out(&mut self) -> Result {
         self.title("Node 2 is shut out: it may neither reserve nor write");
-        self.other_nexus()?
-            .witness()
-            .register_and_ignore(OTHER_KEY)?;
-        self.other_nexus()?.witness().register_and_ignore(0)?;
+        self.other_nexus()?.witness().read_keys()?;
         let node = self.other_nexus()?.sg()?;
         let reserve = ["-n", "-o", "-R", "-K", "0xbbb", "-T", "5", &node];
         let refused = self.show("sg_persist", &reserve)?;

@@ -32,24 +32,56 @@ fn welcome(lun: &Lun, map: &Map, other: &[Nexus]) -> Result<String> {
         .map(Nexus::disk)
         .collect::<Result<Vec<_>>>()?;
     let nodes = other.iter().map(Nexus::sg).collect::<Result<Vec<_>>>()?;
-    let (map, disks, nodes) = (map.node(), disks.join(" "), nodes.join(" "));
-    let first_disk = disks.split(' ').next().unwrap_or_default();
-    let first_node = nodes.split(' ').next().unwrap_or_default();
+    let (disk, node) = (disks.first(), nodes.first());
+    let (disk, node) = (
+        disk.map_or("", String::as_str),
+        node.map_or("", String::as_str),
+    );
+    let map = map.node();
+    let commands = [
+        (
+            format!("mpathpersist -o -G -S 0x123abc -d {map}"),
+            "register on every path",
+        ),
+        (
+            format!("mpathpersist -o -R -K 0x123abc -T 5 -d {map}"),
+            "reserve",
+        ),
+        (
+            format!("mpathpersist -i -s -d {map}"),
+            "who is registered, who holds it",
+        ),
+        (
+            format!("sg_persist -n -o -R -K 0xbbb -T 5 {node}"),
+            "node 2 tries: conflict",
+        ),
+        (
+            format!("echo offline >/sys/block/{disk}/device/state"),
+            "a path goes (running: returns)",
+        ),
+        (
+            format!("sg_persist -n -i -s {node}"),
+            "what the disk itself says",
+        ),
+        (
+            format!("mpathpersist -o -L -K 0x123abc -T 5 -d {map}"),
+            "release",
+        ),
+    ];
+    let commands: String = commands
+        .iter()
+        .map(|(command, what)| format!("  {command:60} {what}\n"))
+        .collect();
     Ok(format!(
         "
-This guest is node 1: it has {map} over {disks}.
-Node 2 has paths of its own to the same disk: {nodes}.
+This guest is node 1: it has {map} over {}.
+Node 2 has paths of its own to the same disk: {}.
 
-  mpathpersist -o -G -S 0x123abc -d {map}         register on every path
-  mpathpersist -o -R -K 0x123abc -T 5 -d {map}    reserve
-  mpathpersist -i -s -d {map}                     who is registered, who holds it
-  sg_persist -n -o -R -K 0xbbb -T 5 {first_node}             node 2 tries: conflict
-  echo offline >/sys/block/{first_disk}/device/state             a path goes (running: it returns)
-  sg_persist -n -i -s {first_node}                           what the disk itself says
-  mpathpersist -o -L -K 0x123abc -T 5 -d {map}    release
-
+{commands}
 The distribution's tools are here as well (/usr/sbin/mpathpersist, multipathd).
 exit or Ctrl-D ends the guest.
-"
+",
+        disks.join(" "),
+        nodes.join(" ")
     ))
 }

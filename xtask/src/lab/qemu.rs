@@ -174,7 +174,12 @@ impl Boot {
         ]);
         command.arg("-kernel").arg(self.image.kernel());
         command.arg("-initrd").arg(self.image.initramfs());
-        command.args(["-append", KERNEL_COMMAND_LINE]);
+        let messages = if self.console == Console::Terminal {
+            "loglevel=1"
+        } else {
+            "quiet"
+        };
+        command.args(["-append", &format!("{KERNEL_COMMAND_LINE} {messages}")]);
         let mut drive = process::option("file=", &self.image.root());
         drive.push(",format=raw,if=virtio,snapshot=on,cache=unsafe");
         command.arg("-drive").arg(drive);
@@ -211,7 +216,7 @@ fn pass_on(mut pipe: impl Read) {
     }
 }
 
-const KERNEL_COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 mitigations=off no5lvl nokaslr \
+const KERNEL_COMMAND_LINE: &str = "console=ttyS0 panic=-1 mitigations=off no5lvl nokaslr \
     audit=0 random.trust_cpu=on scsi_mod.scan=sync";
 
 /// Longer than any run of all scenarios; a hung guest must not hang CI.
