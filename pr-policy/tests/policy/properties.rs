@@ -182,6 +182,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Unknown { .. } => "unknown",
         Outcome::Incomplete { .. } => "incomplete",
         Outcome::HolderUnreachable { .. } => "held",
+        Outcome::NotSuspended => "not suspended",
         Outcome::Malformed { .. } => "malformed",
     }
 }

@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use pr_policy::{Action, Answer, Event, Options, PathState, Request, Ticket, Transaction};
-use pr_policy::{Command, VictimCommands};
-use scsi_pr::{InAction, ReadReservation, Reservation, ReservationKey, ReservationType, Scope};
+use pr_policy::{
+    Action, Answer, Command, Event, Options, PathState, Request, Success, Ticket, Transaction,
+    VictimCommands,
+};
+use scsi_pr::{InAction, ReadKeys, ReadReservation};
 
 use crate::narrate::{self, clear, preempt, read, register, register_and_move, release, reserve};
-use crate::world;
+use crate::world::{self, Registrant};
 
 const USABLE: PathState = PathState::Usable;
 const DOUBTFUL: PathState = PathState::Doubtful;
@@ -22,11 +24,14 @@ const OUT: &[&str] = &[
     "good", "conflict", "reset", "busy", "standby", "invalid", "broken", "not-sent", "lost", "time",
 ];
 
-/// What may be answered to READ RESERVATION: who holds, and how.
+/// What may be answered to a read: who is registered and who holds, and how; see [`Seen`].
 const IN: &[&str] = &[
+    "empty",
     "nobody",
     "ours",
     "ours-other",
+    "alone",
+    "twin",
     "shared",
     "foreign",
     "nonsense",
@@ -44,6 +49,9 @@ const IN: &[&str] = &[
 
 /// What may be found by a probe.
 const PROBE: &[&str] = &["usable", "doubtful", "dead", "time"];
+
+/// What may come of suspending or resuming the map.
+const MAP: &[&str] = &["yes", "no", "time"];
 
 /// A request, its paths, and the answers that lead to the state.
 struct Way {
@@ -271,28 +279,22 @@ fn way(
 fn section(way: &Way) -> String {
     let (transaction, actions, now) = enter(way);
     let mut text = format!("{}: {}\n", transaction.state_name(), way.title);
-    let (last, words) = match actions.last() {
-        None => (None, OUT),
-        Some(last) => (
-            Some(last),
-            match last {
-                Action::Probe { .. } => PROBE,
-                Action::Send {
-                    command: Command::In(_),
-                    ..
-                } => IN,
-                Action::Send { .. } => OUT,
-            },
-        ),
+    let last = actions.last();
+    let words = match last {
+        Some(Action::Probe { .. }) => PROBE,
+        Some(Action::Send {
+            command: Command::In(_),
+            ..
+        }) => IN,
+        None | Some(Action::Send { .. }) => OUT,
+        Some(Action::Suspend { .. } | Action::Resume { .. }) => MAP,
     };
     for action in &actions {
         text += &format!("  ({})\n", narrate::action(action));
     }
     for word in words {
         let mut transaction = transaction.clone();
-        // A finished transaction gets an answer to something it never asked.
-        let ticket = last.map_or(Ticket(99), ticket_of);
-        if !feed(&mut transaction, ticket, word, now) {
+        if !feed(&mut transaction, way, last, word, now) {
             continue;
         }
         text += &format!("  {word:<11}→ {}\n", leads_to(&mut transaction, now));
@@ -313,7 +315,7 @@ fn enter(way: &Way) -> (Transaction, Vec<Action>, Duration) {
         } else {
             let first = under_way.remove(0);
             assert!(
-                feed(&mut transaction, ticket_of(&first), word, now),
+                feed(&mut transaction, way, Some(&first), word, now),
                 "{}",
                 way.title
             );
@@ -324,47 +326,108 @@ fn enter(way: &Way) -> (Transaction, Vec<Action>, Duration) {
 }
 
 /// Lets it happen; `false` if it cannot happen here.
-fn feed(transaction: &mut Transaction, ticket: Ticket, word: &str, now: Duration) -> bool {
-    let event = match word {
-        "alarm" | "time" => {
-            let timeout = transaction.poll_timeout();
-            // The alarm comes before any path is given up.
-            let is_alarm = timeout <= now + Duration::from_secs(1);
-            if (word == "alarm") != is_alarm {
-                return false;
-            }
-            transaction.handle_timeout(timeout);
-            return true;
+fn feed(
+    transaction: &mut Transaction,
+    way: &Way,
+    action: Option<&Action>,
+    word: &str,
+    now: Duration,
+) -> bool {
+    if word == "alarm" || word == "time" {
+        let timeout = transaction.poll_timeout();
+        // The alarm comes before any path is given up.
+        let is_alarm = timeout <= now + Duration::from_secs(1);
+        if (word == "alarm") != is_alarm {
+            return false;
         }
-        "usable" | "doubtful" | "dead" => world::probed(ticket, word).expect("it answers"),
-        _ => Event::Answered {
-            ticket,
-            answer: reservation(word)
+        transaction.handle_timeout(timeout);
+        return true;
+    }
+    let event = match action {
+        Some(Action::Probe { ticket, .. }) => world::probed(*ticket, word).expect("it answers"),
+        Some(Action::Suspend { ticket }) => Event::Suspended {
+            ticket: *ticket,
+            success: if word == "yes" {
+                Success::Yes
+            } else {
+                Success::No
+            },
+        },
+        Some(Action::Resume { .. }) if word == "no" => return false,
+        Some(Action::Resume { ticket }) => Event::Resumed { ticket: *ticket },
+        Some(Action::Send {
+            ticket, command, ..
+        }) => Event::Answered {
+            ticket: *ticket,
+            answer: reading(command, word, way.paths.len())
                 .or_else(|| world::answered(word))
                 .expect("it answers"),
+        },
+        // A finished transaction gets an answer to something it never asked.
+        None => Event::Answered {
+            ticket: Ticket(99),
+            answer: world::answered(word).expect("it answers"),
         },
     };
     transaction.handle_event(now, event);
     true
 }
 
-fn reservation(word: &str) -> Option<Answer> {
-    let held = |key, reservation_type| {
-        Some(Reservation {
-            key: ReservationKey(key),
-            scope: Scope::LOGICAL_UNIT,
-            reservation_type,
+/// What a device says of its registrations, with our paths at the ports 1, 2, … `paths`.
+struct Seen {
+    generation: u32,
+    registrants: Vec<Registrant>,
+}
+
+impl Seen {
+    fn of(word: &str, paths: usize) -> Option<Self> {
+        let last = u64::try_from(paths).expect("few paths");
+        let registrant = |port, key, holds| Registrant { port, key, holds };
+        let each = |holds: u8| (1..=last).map(move |port| registrant(port, 0xa, holds));
+        // Nobody but our last path holds, and it is the one that may be dead.
+        let held = |holds: u8| {
+            let holds = move |port| if port == last { holds } else { 0 };
+            (1..=last).map(move |port| registrant(port, 0xa, holds(port)))
+        };
+        let (generation, registrants): (u32, Vec<Registrant>) = match word {
+            "empty" => (7, Vec::new()),
+            "nobody" => (7, each(0).collect()),
+            "ours" => (7, held(5).collect()),
+            "ours-other" => (7, held(6).collect()),
+            // After a takeover by our first path.
+            "alone" => (8, vec![registrant(1, 0xa, 5)]),
+            // Another node with our key.
+            "twin" => (9, vec![registrant(99, 0xa, 5)]),
+            "shared" => (7, each(7).collect()),
+            "foreign" => (7, each(0).chain([registrant(98, 0xb, 5)]).collect()),
+            _ => return None,
+        };
+        Some(Self {
+            generation,
+            registrants,
         })
-    };
-    let found = match word {
-        "nobody" => None,
-        "ours" => held(0xa, ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY),
-        "ours-other" => held(0xa, ReservationType::EXCLUSIVE_ACCESS_REGISTRANTS_ONLY),
-        "shared" => held(0, ReservationType::WRITE_EXCLUSIVE_ALL_REGISTRANTS),
-        "foreign" => held(0xb, ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY),
-        _ => return None,
-    };
-    Some(world::good(ReadReservation::new(7, found).encode()))
+    }
+
+    fn encode(&self, action: InAction) -> Vec<u8> {
+        match action {
+            InAction::READ_KEYS => {
+                let keys = self.registrants.iter().map(|found| narrate::key(found.key));
+                ReadKeys::new(self.generation, keys.collect()).encode()
+            }
+            InAction::READ_RESERVATION => {
+                let found = world::held_by(&self.registrants);
+                ReadReservation::new(self.generation, found).encode()
+            }
+            _ => world::full_status(self.generation, &self.registrants),
+        }
+    }
+}
+
+fn reading(command: &Command, word: &str, paths: usize) -> Option<Answer> {
+    match command {
+        Command::In(cdb) => Some(world::good(Seen::of(word, paths)?.encode(cdb.action))),
+        Command::Out { .. } => None,
+    }
 }
 
 fn leads_to(transaction: &mut Transaction, now: Duration) -> String {
@@ -385,10 +448,4 @@ fn leads_to(transaction: &mut Transaction, now: Duration) -> String {
 
 fn poll(transaction: &mut Transaction) -> Vec<Action> {
     std::iter::from_fn(|| transaction.poll_action()).collect()
-}
-
-fn ticket_of(action: &Action) -> Ticket {
-    match action {
-        Action::Send { ticket, .. } | Action::Probe { ticket, .. } => *ticket,
-    }
 }
