@@ -10,6 +10,9 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+// For the world alone; without it the compiler vouches for the purity of the rest.
+#[cfg(feature = "world")]
+extern crate std;
 
 mod ask;
 mod attempt;
@@ -24,9 +27,11 @@ mod keys;
 mod learn;
 mod limits;
 mod outcome;
+mod path_return;
 mod purge;
 mod read;
 mod reading;
+mod recovery;
 mod register;
 mod release;
 mod request;
@@ -41,10 +46,14 @@ mod undo;
 mod verify;
 mod weigh;
 mod wire;
+#[cfg(feature = "world")]
+pub mod world;
 
 pub use keys::{ConfiguredKey, KeyPlan, KeyRefusal, authorise};
 pub use limits::Limits;
 pub use outcome::{Effects, Holding, Outcome, Registration};
+pub use path_return::{Membership, PathReturn, Settlement, Trust};
+pub use recovery::recovery;
 pub use request::{
     Clear, Preempt, Read, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,
     VictimCommands,

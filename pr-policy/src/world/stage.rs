@@ -1,0 +1,692 @@
+//! The world as it moves: operations begin, actions are carried out, faults strike.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use scsi_pr::device_server::{LogicalUnit, Quirks};
+use scsi_pr::{OutAction, ReservationKey, Sense, SenseKey, Status};
+
+use super::books::Record;
+use super::machine::{Machine, Running};
+use super::op::{Fault, Link, Op};
+use super::promise::{RestPoint, Violation};
+use super::reference::{Reference, drain};
+use super::setting::Setting;
+use super::trace::{Moment, Trace};
+use crate::outcome::Outcome;
+use crate::path_return::{Membership, PathReturn, Settlement, Trust};
+use crate::recovery::recovery;
+use crate::request::Request;
+use crate::snapshot::{Path, PathId, PathState, Snapshot};
+use crate::transaction::{Options, Transaction};
+use crate::wire::{Action, Answer, Command, Event, Success, Ticket};
+
+/// Nodes, paths, a unit, and the reference.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub(super) setting: Rc<Setting>,
+    pub(super) unit: LogicalUnit,
+    pub(super) nodes: Vec<Node>,
+    pub(super) reference: Reference,
+    pub(super) trace: Trace,
+    pub(super) rest: RestPoint,
+}
+
+/// A host.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) paths: Vec<PathSlot>,
+    pub(super) record: Record,
+    pub(super) is_suspended: bool,
+    /// What a crash left in the journal.
+    pub(super) journal: Option<Op>,
+    pub(super) running: Option<Box<Running>>,
+    /// Its last command ended without a definite answer, and said so.
+    pub(super) is_torn: bool,
+}
+
+/// A place for a path in a map.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct PathSlot {
+    pub(super) link: Link,
+    /// The kernel's map sends I/O there.
+    pub(super) is_active: bool,
+    /// The daemon has not looked at it since it came back, or since the daemon started.
+    pub(super) is_unchecked: bool,
+    pub(super) trust: Trust,
+    tries: u8,
+}
+
+/// Whether a node goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to do.
+    Running,
+    /// The operation has ended.
+    Ended,
+}
+
+/// Making one, and asking about it.
+impl World {
+    /// Nobody is registered, all paths are up.
+    #[must_use]
+    pub fn new(setting: Rc<Setting>) -> Self {
+        let slot = PathSlot {
+            link: Link::Up,
+            is_active: true,
+            is_unchecked: false,
+            trust: Trust::Trusted,
+            tries: 0,
+        };
+        let node = |number| Node {
+            paths: (0..setting.paths(number)).map(|_| slot.clone()).collect(),
+            record: Record::default(),
+            is_suspended: false,
+            journal: None,
+            running: None,
+            is_torn: false,
+        };
+        let mut world = Self {
+            unit: setting.unit(),
+            nodes: (0..setting.nodes()).map(node).collect(),
+            reference: Reference::new(&setting),
+            trace: Trace::default(),
+            rest: RestPoint::default(),
+            setting,
+        };
+        world.note_rest();
+        world
+    }
+
+    /// What has happened so far, one line for each thing.
+    #[must_use]
+    pub fn history(&self) -> Vec<String> {
+        self.trace.lines()
+    }
+
+    /// How many things have happened so far.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.trace.len()
+    }
+
+    /// Its fixed part.
+    #[must_use]
+    pub fn setting(&self) -> &Setting {
+        &self.setting
+    }
+
+    /// Whether a node is in the middle of something.
+    #[must_use]
+    pub fn is_running(&self, node: usize) -> bool {
+        self.nodes[node].running.is_some()
+    }
+
+    /// Whether any node is.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.nodes.iter().any(|node| node.running.is_some())
+    }
+
+    /// The state of a path.
+    #[must_use]
+    pub fn link(&self, node: usize, path: usize) -> Link {
+        self.nodes[node].paths[path].link
+    }
+
+    /// The key a node has in the reference, in one of its possible states.
+    #[must_use]
+    pub fn key(&self, node: usize) -> Option<ReservationKey> {
+        let candidate = self.reference.candidates().first()?;
+        candidate.key(node, &self.setting)
+    }
+
+    /// Whether a node's last command left it in a state that it could not tell.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.nodes.iter().any(|node| node.is_torn)
+    }
+
+    /// What a program would do next by itself: recover, or look at a path that came back.
+    #[must_use]
+    pub fn duty(&self) -> Option<Op> {
+        (0..self.nodes.len()).find_map(|node| self.duty_of(node))
+    }
+
+    fn duty_of(&self, node: usize) -> Option<Op> {
+        let host = &self.nodes[node];
+        if host.running.is_some() {
+            return None;
+        }
+        if host.journal.is_some() {
+            return Some(Op::Recover { node });
+        }
+        let is_due = |slot: &PathSlot| slot.link == Link::Up && slot.is_unchecked;
+        let path = host.paths.iter().position(is_due)?;
+        Some(Op::Check { node, path })
+    }
+
+    /// What could go wrong with the next action of a node.
+    #[must_use]
+    pub fn mishaps(&self, node: usize) -> Vec<Fault> {
+        let Some(Action::Send { path, command, .. }) = self.next_action(node) else {
+            return Vec::new();
+        };
+        let is_up = self
+            .slot(node, *path)
+            .is_some_and(|slot| slot.link == Link::Up);
+        match command {
+            _ if !is_up => Vec::new(),
+            Command::In(_) => Vec::from([Fault::Lost, Fault::Hangs]),
+            Command::Out { .. } => Vec::from([
+                Fault::Lost,
+                Fault::Unanswered,
+                Fault::Hangs,
+                Fault::HangsExecuted,
+                Fault::Busy,
+                Fault::Transition,
+            ]),
+        }
+    }
+
+    /// Whether something already is to go wrong with it.
+    #[must_use]
+    pub fn has_mishap(&self, node: usize) -> bool {
+        let running = self.nodes[node].running.as_ref();
+        running.is_some_and(|running| running.mishap.is_some())
+    }
+
+    fn next_action(&self, node: usize) -> Option<&Action> {
+        self.nodes[node].running.as_ref()?.waiting.front()
+    }
+
+    fn slot(&self, node: usize, path: PathId) -> Option<&PathSlot> {
+        self.nodes[node].paths.get(path.0 as usize)
+    }
+
+    /// Whether killing the node's program would make a difference.
+    #[must_use]
+    pub fn can_crash(&self, node: usize) -> bool {
+        let running = self.nodes[node].running.as_ref();
+        running.is_some_and(|running| !running.is_orphan)
+    }
+}
+
+/// Moving on.
+impl World {
+    /// Begins an operation on a node that is at rest.
+    ///
+    /// # Errors
+    /// It broke a promise at once.
+    pub fn begin(&mut self, op: Op) -> Result<Progress, Box<Violation>> {
+        self.trace.note(Moment::Begin(op.clone()));
+        let node = op.node();
+        match &op {
+            Op::Link { node, path, link } => {
+                self.set_link(*node, *path, *link);
+                return self.check_step().map(|()| Progress::Ended);
+            }
+            Op::Ask { request, .. } => {
+                self.reference.begin(node, request, &self.setting);
+                self.run(node, op.clone(), request);
+            }
+            Op::Check { path, .. } => self.check_path(node, *path, op.clone()),
+            Op::Recover { .. } => return self.recover(node),
+        }
+        self.rest.note_actor(node);
+        Ok(Progress::Running)
+    }
+
+    fn run(&mut self, node: usize, op: Op, request: &Request) {
+        let options = Options::for_request(request);
+        let transaction = Transaction::new(request.clone(), self.snapshot(node), options);
+        let machine = Machine::Transaction(Box::new(transaction));
+        self.nodes[node].running = Some(Box::new(Running::new(op, machine)));
+    }
+
+    fn check_path(&mut self, node: usize, path: usize, op: Op) {
+        let host = &self.nodes[node];
+        let membership = match (host.record.exists, host.record.key) {
+            (false, _) => Membership::Never,
+            (true, None) => Membership::Ended,
+            (true, Some(_)) => Membership::Lasting,
+        };
+        let machine = PathReturn::new(
+            id(path),
+            membership,
+            host.paths[path].trust,
+            self.snapshot(node),
+            Options::for_request(&Request::Clear(crate::request::Clear {
+                key: ReservationKey::NONE,
+            })),
+        );
+        let machine = Machine::Return(Box::new(machine));
+        self.nodes[node].running = Some(Box::new(Running::new(op, machine)));
+    }
+
+    /// The next start of a program after a crash.
+    fn recover(&mut self, node: usize) -> Result<Progress, Box<Violation>> {
+        self.rest.note_actor(node);
+        let journal = self.nodes[node].journal.take();
+        for slot in &mut self.nodes[node].paths {
+            slot.is_unchecked = true;
+            slot.tries = 0;
+        }
+        let Some(Op::Ask { request, .. }) = journal else {
+            return Ok(Progress::Ended);
+        };
+        match recovery(&request) {
+            Some(again) => {
+                let op = Op::Ask { node, request };
+                self.nodes[node].journal = Some(op);
+                self.run(node, Op::Recover { node }, &again);
+                Ok(Progress::Running)
+            }
+            None => {
+                self.reference.end(node, None, &request);
+                Ok(Progress::Ended)
+            }
+        }
+    }
+
+    /// The node's map as a program would see it.
+    fn snapshot(&self, node: usize) -> Snapshot {
+        let host = &self.nodes[node];
+        let path = |(number, slot): (usize, &PathSlot)| {
+            let state = match slot.link {
+                Link::Gone => return None,
+                Link::Down => PathState::Dead,
+                Link::Hanging => PathState::Doubtful,
+                Link::Up if slot.is_active => PathState::Usable,
+                Link::Up => PathState::Doubtful,
+            };
+            Some(Path {
+                id: id(number),
+                state,
+                initiator_port: self.setting.known_port(node, number),
+            })
+        };
+        let ports = (0..host.paths.len()).filter_map(|path| self.setting.known_port(node, path));
+        Snapshot {
+            paths: host.paths.iter().enumerate().filter_map(path).collect(),
+            remembered_key: host.record.key,
+            remembered_aptpl: host.record.aptpl,
+            remembered_holding: host.record.holding.is_some(),
+            remembered_nexuses: host.record.nexuses.len(),
+            own_ports: ports.collect(),
+        }
+    }
+
+    /// Lets something go wrong now; a mishap strikes the next action of `node`.
+    ///
+    /// # Errors
+    /// It broke a promise.
+    pub fn inject(&mut self, node: usize, fault: Fault) -> Result<(), Box<Violation>> {
+        self.trace.note(Moment::Fault(node, fault.clone()));
+        match fault {
+            Fault::Link { node, path, link } => {
+                self.disturb(node);
+                self.set_link(node, path, link);
+                self.check_step()
+            }
+            Fault::Crash => self.crash(node),
+            Fault::Meddle {
+                node: other,
+                request,
+            } => {
+                self.begin(Op::Ask {
+                    node: other,
+                    request,
+                })?;
+                while self.step(other)? == Progress::Running {}
+                Ok(())
+            }
+            mishap => {
+                self.disturb(node);
+                if let Some(running) = &mut self.nodes[node].running {
+                    running.mishap = Some(mishap);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn disturb(&mut self, node: usize) {
+        if let Some(running) = &mut self.nodes[node].running {
+            running.mishaps += 1;
+        }
+    }
+
+    fn set_link(&mut self, node: usize, path: usize, link: Link) {
+        let slot = &mut self.nodes[node].paths[path];
+        let was_up = slot.link == Link::Up;
+        slot.link = link;
+        slot.tries = 0;
+        if link != Link::Up {
+            slot.is_active = false;
+        } else if !was_up {
+            slot.is_unchecked = true;
+        }
+    }
+
+    fn crash(&mut self, node: usize) -> Result<(), Box<Violation>> {
+        let host = &mut self.nodes[node];
+        let Some(running) = &mut host.running else {
+            return Ok(());
+        };
+        if host.is_suspended || running.waiting.iter().any(is_suspend) {
+            running.is_orphan = true;
+            return Ok(());
+        }
+        self.bury(node);
+        self.check_step()
+    }
+
+    /// What runs on this node is gone; the journal stays.
+    fn bury(&mut self, node: usize) {
+        let host = &mut self.nodes[node];
+        let Some(running) = host.running.take() else {
+            return;
+        };
+        if let (Op::Check { path, .. }, Machine::Return(machine)) = (&running.op, &running.machine)
+        {
+            host.paths[*path].trust = machine.trust();
+        }
+        if host.journal.is_none() {
+            host.journal = Some(running.op);
+        }
+    }
+
+    /// Carries out one action of a node, or lets time pass, or ends what has ended.
+    ///
+    /// # Errors
+    /// It broke a promise.
+    pub fn step(&mut self, node: usize) -> Result<Progress, Box<Violation>> {
+        let Some(mut running) = self.nodes[node].running.take() else {
+            return Ok(Progress::Ended);
+        };
+        running.steps += 1;
+        if running.steps > MOST_STEPS {
+            return Err(self.runaway(node));
+        }
+        if running.machine.has_ended() {
+            self.end(node, *running)?;
+            return self.check_step().map(|()| Progress::Ended);
+        }
+        match running.waiting.pop_front() {
+            None => {
+                running.sleep();
+                self.trace.note(Moment::Waited(node, running.now));
+            }
+            Some(action) => {
+                let mishap = running.mishap.take();
+                running.now += LATENCY;
+                let (event, word) = self.carry_out(node, &action, mishap, &running.waiting);
+                self.trace.note(Moment::Did(node, action, word));
+                if let Some(event) = event {
+                    running.advance(Some(event));
+                }
+            }
+        }
+        let is_dead = running.is_orphan && !self.nodes[node].is_suspended;
+        self.nodes[node].running = Some(running);
+        if is_dead {
+            self.bury(node);
+        }
+        self.check_step()?;
+        Ok(match self.nodes[node].running {
+            Some(_) => Progress::Running,
+            None => Progress::Ended,
+        })
+    }
+
+    fn carry_out(
+        &mut self,
+        node: usize,
+        action: &Action,
+        mishap: Option<Fault>,
+        waiting: &VecDeque<Action>,
+    ) -> (Option<Event>, &'static str) {
+        match action {
+            Action::Probe { ticket, path, .. } => {
+                let link = self.slot(node, *path).map(|slot| slot.link);
+                let ticket = *ticket;
+                match link {
+                    Some(Link::Up) => {
+                        let state = PathState::Usable;
+                        (Some(Event::Probed { ticket, state }), "usable")
+                    }
+                    Some(Link::Hanging) => (None, "hangs"),
+                    _ => {
+                        let state = PathState::Dead;
+                        (Some(Event::Probed { ticket, state }), "dead")
+                    }
+                }
+            }
+            Action::Suspend { ticket } => {
+                self.nodes[node].is_suspended = true;
+                let (ticket, success) = (*ticket, Success::Yes);
+                (Some(Event::Suspended { ticket, success }), "done")
+            }
+            Action::Resume { ticket } => {
+                self.nodes[node].is_suspended = false;
+                (Some(Event::Resumed { ticket: *ticket }), "done")
+            }
+            Action::Send {
+                ticket,
+                path,
+                command,
+                ..
+            } => {
+                let (answer, word) = self.send(node, *path, command, mishap, waiting);
+                let event = answer.map(|answer| answered(*ticket, answer));
+                (event, word)
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        node: usize,
+        path: PathId,
+        command: &Command,
+        mishap: Option<Fault>,
+        waiting: &VecDeque<Action>,
+    ) -> (Option<Answer>, &'static str) {
+        let link = self.slot(node, path).map_or(Link::Gone, |slot| slot.link);
+        match (link, mishap) {
+            (Link::Gone, _) => (Some(Answer::NotSent), "not sent"),
+            (Link::Down, _) => (Some(Answer::Lost), "lost, the path is down"),
+            (Link::Hanging, _) => (None, "hangs"),
+            (Link::Up, Some(Fault::Lost)) => (Some(Answer::Lost), "lost"),
+            (Link::Up, Some(Fault::Hangs)) => (None, "hangs"),
+            (Link::Up, Some(Fault::Busy)) => (Some(status(Status::BUSY, None)), "busy"),
+            (Link::Up, Some(Fault::Transition)) => {
+                let sense = Sense::new(SenseKey::NOT_READY, 0x04, 0x0a);
+                let answer = status(Status::CHECK_CONDITION, Some(sense));
+                (Some(answer), "in transition")
+            }
+            (Link::Up, mishap) => {
+                let answer = self.execute(node, path, command, waiting);
+                let word = word_of(&answer);
+                match mishap {
+                    Some(Fault::Unanswered) => (Some(Answer::Lost), "executed, lost"),
+                    Some(Fault::HangsExecuted) => (None, "executed, hangs"),
+                    _ => (Some(answer), word),
+                }
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        node: usize,
+        path: PathId,
+        command: &Command,
+        waiting: &VecDeque<Action>,
+    ) -> Answer {
+        let nexus = self.setting.nexus(node, path.0 as usize).clone();
+        let (cdb, list) = command.encode();
+        let is_crowded = self.setting.profile.has(Quirks::ONE_AT_A_TIME)
+            && is_register(command)
+            && waiting.iter().any(is_registering);
+        if is_crowded {
+            self.unit.begin_registration();
+        }
+        let response = self.unit.execute(&nexus, &cdb, &list);
+        self.unit.complete_registration();
+        Answer::Status {
+            status: response.status,
+            sense: response.sense,
+            data: response.data,
+        }
+    }
+
+    fn end(&mut self, node: usize, running: Running) -> Result<(), Box<Violation>> {
+        let effects = running.machine.effects().clone();
+        let outcome = match &running.machine {
+            Machine::Transaction(transaction) => transaction.outcome().cloned(),
+            Machine::Return(_) => None,
+        };
+        self.trace
+            .note(Moment::End(node, outcome.clone(), effects.clone()));
+        self.check_time(node, &running)?;
+        let request = match &running.machine {
+            Machine::Transaction(transaction) => Some(transaction.request()),
+            Machine::Return(_) => None,
+        };
+        self.nodes[node].record.enter(&effects, request);
+        match (&running.op, &running.machine, outcome) {
+            (Op::Ask { request, .. }, _, Some(outcome)) => {
+                self.conclude(node, request, &outcome, &running)
+            }
+            (Op::Recover { .. }, _, Some(outcome)) => {
+                self.recovered(node, &outcome);
+                Ok(())
+            }
+            (Op::Check { path, .. }, Machine::Return(machine), _) => {
+                self.settle_path(node, *path, machine.settlement())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn recovered(&mut self, node: usize, outcome: &Outcome) {
+        let Some(Op::Ask { request, .. }) = self.nodes[node].journal.take() else {
+            return;
+        };
+        self.nodes[node].is_torn = is_unclear(outcome);
+        self.reference.end(node, None, &request);
+    }
+
+    fn settle_path(
+        &mut self,
+        node: usize,
+        path: usize,
+        settlement: Option<Settlement>,
+    ) -> Result<(), Box<Violation>> {
+        let slot = &mut self.nodes[node].paths[path];
+        match settlement {
+            Some(Settlement::Reinstate) => {
+                slot.is_active = slot.link == Link::Up;
+                slot.is_unchecked = slot.link != Link::Up;
+                slot.trust = Trust::Trusted;
+                Ok(())
+            }
+            Some(Settlement::TryAgain(trust)) => {
+                slot.trust = trust;
+                slot.tries += 1;
+                if slot.link == Link::Up && slot.tries > MOST_TRIES {
+                    return Err(self.never_settled(node, path));
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What the paths' checkers would do: take note of all unit attentions.
+    pub fn calm(&mut self) {
+        for node in 0..self.nodes.len() {
+            for path in 0..self.nodes[node].paths.len() {
+                let nexus = self.setting.nexus(node, path).clone();
+                drain(&mut self.unit, &nexus);
+            }
+        }
+    }
+}
+
+/// Whether an outcome admits that the map may be between two states.
+pub(super) fn is_unclear(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Unknown { .. }
+        | Outcome::Incomplete { .. }
+        | Outcome::Malformed { .. }
+        | Outcome::HolderUnreachable { .. } => true,
+        Outcome::Answered { status, sense, .. } => !matches!(
+            scsi_pr::classify(*status, sense.as_ref()),
+            scsi_pr::AnswerClass::Refused(_)
+        ),
+        _ => false,
+    }
+}
+
+fn id(path: usize) -> PathId {
+    PathId(u32::try_from(path).unwrap_or(u32::MAX))
+}
+
+fn answered(ticket: Ticket, answer: Answer) -> Event {
+    Event::Answered { ticket, answer }
+}
+
+fn status(status: Status, sense: Option<Sense>) -> Answer {
+    Answer::Status {
+        status,
+        sense,
+        data: Vec::new(),
+    }
+}
+
+fn word_of(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Status { status, .. } => match *status {
+            Status::GOOD => "good",
+            Status::RESERVATION_CONFLICT => "conflict",
+            Status::BUSY => "busy",
+            _ => "check condition",
+        },
+        Answer::NotSent => "not sent",
+        Answer::Lost => "lost",
+    }
+}
+
+fn is_suspend(action: &Action) -> bool {
+    matches!(action, Action::Suspend { .. })
+}
+
+fn is_registering(action: &Action) -> bool {
+    matches!(action, Action::Send { command, .. } if is_register(command))
+}
+
+fn is_register(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Out {
+            action: OutAction::REGISTER | OutAction::REGISTER_AND_IGNORE_EXISTING_KEY,
+            ..
+        }
+    )
+}
+
+/// How long an answer takes.
+const LATENCY: Duration = Duration::from_millis(1);
+
+/// More steps than this in one operation are a runaway.
+const MOST_STEPS: u32 = 2_000;
+
+/// A path that cannot be settled so often, although nothing goes wrong, never will be.
+const MOST_TRIES: u8 = 6;
