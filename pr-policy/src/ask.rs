@@ -20,16 +20,11 @@ use crate::weigh::{Question, Weighing};
 #[derive(Debug, Clone)]
 pub(crate) struct Asking {
     attempt: Attempt,
-    aftermath: Option<Aftermath>,
+    aftermath: Aftermath,
 }
 
 impl Asking {
-    /// `aftermath` is what a preemption will do to this node's own registrations.
-    pub(crate) fn start(
-        aftermath: Option<Aftermath>,
-        job: &mut Job,
-        courier: &mut Courier,
-    ) -> State {
+    pub(crate) fn start(aftermath: Aftermath, job: &mut Job, courier: &mut Courier) -> State {
         let Some(command) = job.request.out_command() else {
             return State::Finished(Outcome::NoUsablePath);
         };
@@ -44,7 +39,7 @@ impl Asking {
 
     fn after(
         progress: Progress<Attempt, (AttemptEnd, Trail)>,
-        aftermath: Option<Aftermath>,
+        aftermath: Aftermath,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
@@ -80,13 +75,13 @@ impl State {
     /// The device has carried out the command; `done_by` is the path that said so, if one did.
     pub(crate) fn accepted(
         done_by: Option<PathId>,
-        aftermath: Option<Aftermath>,
+        aftermath: Aftermath,
         job: &mut Job,
         courier: &mut Courier,
     ) -> Self {
         match job.request.clone() {
             Request::Preempt(preempt) => {
-                return Learning::start(preempt, done_by, aftermath, job, courier);
+                return Learning::start(preempt, aftermath, job, courier);
             }
             Request::Reserve(reserve) => {
                 job.effects.holding = Some(Holding::Held(reserve.reservation_type));

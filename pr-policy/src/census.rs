@@ -5,6 +5,7 @@ use scsi_pr::{DecodeError, InAction, ReadFullStatus, ReadKeys, ReadReservation, 
 use crate::courier::{Courier, Settled};
 use crate::evidence::Census;
 use crate::job::Job;
+use crate::limits::MAX_RECOUNTS;
 use crate::outcome::Outcome;
 use crate::reading::{Progress, ReadEnd, Reading};
 
@@ -13,6 +14,7 @@ use crate::reading::{Progress, ReadEnd, Reading};
 pub(crate) struct CensusReading {
     reading: Reading,
     part: Part,
+    recounts: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -27,7 +29,7 @@ impl CensusReading {
         job: &Job,
         courier: &mut Courier,
     ) -> Progress<Self, Result<Census, Outcome>> {
-        Self::ask(Part::FullStatus, job, courier)
+        Self::ask(Part::FullStatus, 0, job, courier)
     }
 
     pub(crate) fn handle(
@@ -37,7 +39,7 @@ impl CensusReading {
         courier: &mut Courier,
     ) -> Progress<Self, Result<Census, Outcome>> {
         let progress = self.reading.handle(settled, courier);
-        Self::after(progress, self.part, job, courier)
+        Self::after(progress, self.part, self.recounts, job, courier)
     }
 
     pub(crate) fn handle_alarm(
@@ -46,38 +48,48 @@ impl CensusReading {
         courier: &mut Courier,
     ) -> Progress<Self, Result<Census, Outcome>> {
         let progress = self.reading.handle_alarm(courier);
-        Self::after(progress, self.part, job, courier)
+        Self::after(progress, self.part, self.recounts, job, courier)
     }
 
     fn ask(
         part: Part,
+        recounts: u32,
         job: &Job,
         courier: &mut Courier,
     ) -> Progress<Self, Result<Census, Outcome>> {
         let progress = Reading::start(courier, job.readable(), part.action(), None);
-        Self::after(progress, part, job, courier)
+        Self::after(progress, part, recounts, job, courier)
     }
 
     fn after(
         progress: Progress<Reading, ReadEnd>,
         part: Part,
+        recounts: u32,
         job: &Job,
         courier: &mut Courier,
     ) -> Progress<Self, Result<Census, Outcome>> {
         let end = match progress {
-            Progress::Waiting(reading) => return Progress::Waiting(Self { reading, part }),
+            Progress::Waiting(reading) => {
+                return Progress::Waiting(Self {
+                    reading,
+                    part,
+                    recounts,
+                });
+            }
             Progress::Ended(end) => end,
         };
         match (end, part) {
             (ReadEnd::Response { path, data }, part) => match part.next(&data) {
                 Ok(Next::Done(census)) => Progress::Ended(Ok(census)),
-                Ok(Next::Ask(part)) => Self::ask(part, job, courier),
+                Ok(Next::Ask(part)) => Self::ask(part, recounts, job, courier),
+                Ok(Next::Moved(census)) if recounts >= MAX_RECOUNTS => Progress::Ended(Ok(census)),
+                Ok(Next::Moved(_)) => Self::ask(Part::Keys, recounts + 1, job, courier),
                 Err(_) => Progress::Ended(Err(Outcome::Malformed { path })),
             },
             (ReadEnd::Answered { reply, .. }, Part::FullStatus)
                 if reply.status == Status::CHECK_CONDITION =>
             {
-                Self::ask(Part::Keys, job, courier)
+                Self::ask(Part::Keys, recounts, job, courier)
             }
             (end, _) => Progress::Ended(Err(end.into_outcome())),
         }
@@ -88,6 +100,8 @@ impl CensusReading {
 enum Next {
     Done(Census),
     Ask(Part),
+    /// The two halves of it are not of the same moment.
+    Moved(Census),
 }
 
 impl Part {
@@ -103,12 +117,25 @@ impl Part {
         Ok(match self {
             // Cut, because there are more registrations than fit: then the keys have to do.
             Self::FullStatus if is_cut(data) => Next::Ask(Self::Keys),
-            Self::FullStatus => Next::Done(Census::Named(ReadFullStatus::decode(data)?)),
+            // Not every device that answers has got the descriptors right.
+            Self::FullStatus => match ReadFullStatus::decode(data) {
+                Ok(status) => Next::Done(Census::Named(status)),
+                Err(_) => Next::Ask(Self::Keys),
+            },
             Self::Keys => Next::Ask(Self::Reservation(ReadKeys::decode_partial(data)?)),
-            Self::Reservation(keys) => Next::Done(Census::Counted {
-                keys,
-                reservation: ReadReservation::decode(data)?.reservation,
-            }),
+            Self::Reservation(keys) => {
+                let read = ReadReservation::decode(data)?;
+                let is_same_moment = read.generation == keys.generation;
+                let census = Census::Counted {
+                    keys,
+                    reservation: read.reservation,
+                };
+                if is_same_moment {
+                    Next::Done(census)
+                } else {
+                    Next::Moved(census)
+                }
+            }
         })
     }
 }

@@ -75,6 +75,8 @@ pub(crate) enum MapChange {
     Suspended,
     /// It is not, or nobody knows.
     NotSuspended,
+    /// It is not: there was no time left to ask.
+    NotAsked,
     /// It was resumed.
     Resumed,
 }
@@ -100,6 +102,8 @@ pub(crate) struct Reply {
 pub(crate) enum Persistence {
     /// As long as one silent sending would take: something else can be done then.
     Patience,
+    /// As [`Self::Patience`], but no longer than [`Self::Reversible`].
+    ReversiblePatience,
     /// Until just enough time is left to put back what was changed.
     Reversible,
     /// To the deadline: nothing is left to do without this path.
@@ -107,6 +111,12 @@ pub(crate) enum Persistence {
 }
 
 impl Reply {
+    /// Whether it says that the command was not executed and never will be.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let class = scsi_pr::classify(self.status, self.sense.as_ref());
+        matches!(class, AnswerClass::Refused(_))
+    }
+
     /// The outcome of a request that ends with this answer.
     pub(crate) fn into_outcome(self, path: PathId) -> Outcome {
         Outcome::Answered {
@@ -149,7 +159,7 @@ impl Courier {
     /// Suspends the map; the verdict is [`MapChange::Suspended`] or not.
     pub(crate) fn suspend(&mut self) {
         let patience = self.limits.path_patience;
-        self.begin(THE_MAP, Errand::Suspend, patience, Persistence::Patience);
+        self.begin(THE_MAP, Errand::Suspend, patience, Persistence::Reversible);
     }
 
     /// Resumes the map, whatever the time; the verdict is [`MapChange::Resumed`].
@@ -280,9 +290,11 @@ impl Courier {
         persistence: Persistence,
     ) {
         let deadline = self.limits.deadline;
+        let reversible = deadline.saturating_sub(deadline / REVERSAL_SHARE);
         let stop = match persistence {
             Persistence::Patience => self.now.saturating_add(patience).min(deadline),
-            Persistence::Reversible => deadline.saturating_sub(deadline / REVERSAL_SHARE),
+            Persistence::ReversiblePatience => self.now.saturating_add(patience).min(reversible),
+            Persistence::Reversible => reversible,
             Persistence::Deadline => deadline,
         };
         self.dispatch(Task {
@@ -343,6 +355,7 @@ impl Courier {
 
     fn wake(&mut self, task: Task) -> Option<Settled> {
         let verdict = match (&task.phase, &task.errand) {
+            (Phase::TooLate, Errand::Suspend) => Verdict::Map(MapChange::NotAsked),
             (_, Errand::Suspend) => Verdict::Map(MapChange::NotSuspended),
             (_, Errand::Resume) => Verdict::Map(MapChange::Resumed),
             // A probe that the deadline cut short says nothing about the path.

@@ -4,11 +4,13 @@
 //! the same one for a while. So a key proves nothing. Strongest evidence first:
 //!
 //! 1. READ FULL STATUS names the initiator port of each registration, and a host knows its own.
-//! 2. More registrations of a key than this node ever made: somebody else uses it too.
-//! 3. The record says that this node registered, and nothing says otherwise.
+//! 2. More registrations of a key than this node ever made: somebody else uses it too. All of
+//!    this node's nexuses within reach: what none of them has is another's.
+//! 3. The record says that this node registered, and no unit attention says otherwise.
 
 use scsi_pr::{
-    IscsiTransportId, ReadFullStatus, ReadKeys, Reservation, ReservationKey, TransportId,
+    FullStatusDescriptor, IscsiTransportId, ReadFullStatus, ReadKeys, Reservation, ReservationKey,
+    TransportId, UnitAttention,
 };
 
 use crate::job::Job;
@@ -37,7 +39,22 @@ pub(crate) enum Census {
     },
 }
 
+/// What the record says of this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    Yes,
+    No,
+}
+
 impl Census {
+    /// Counts the changes of registrations (PRGENERATION).
+    pub(crate) fn generation(&self) -> u32 {
+        match self {
+            Self::Named(status) => status.generation,
+            Self::Counted { keys, .. } => keys.generation,
+        }
+    }
+
     /// The reservation that stands.
     pub(crate) fn reservation(&self) -> Option<Reservation> {
         match self {
@@ -58,64 +75,6 @@ impl Census {
         }
     }
 
-    /// Whose the nexus is that holds with `key`.
-    pub(crate) fn holder(&self, key: ReservationKey, job: &Job) -> Ownership {
-        match self {
-            Self::Named(status) => {
-                let holders = status
-                    .descriptors
-                    .iter()
-                    .filter(|found| found.holder && found.key == key);
-                together(holders.map(|holder| job.owner_of(&holder.transport_id)))
-                    .unwrap_or(Ownership::Foreign)
-            }
-            Self::Counted { .. } if !job.has_nexuses_out_of_reach() => Ownership::Foreign,
-            Self::Counted { .. } if self.count(key) > job.own_nexuses() => Ownership::Unclear,
-            Self::Counted { .. } if job.remembers_holding(key) => Ownership::Ours,
-            Self::Counted { .. } => Ownership::Unclear,
-        }
-    }
-
-    /// Whose the registrations with `key` are; `None` if there are none beyond those that the
-    /// usable paths can undo themselves.
-    pub(crate) fn left_behind(&self, key: ReservationKey, job: &Job) -> Option<Ownership> {
-        let within_reach = job.in_state(PathState::Usable).len();
-        if self.count(key) == 0 {
-            return None;
-        }
-        match self {
-            Self::Named(status) => {
-                let found = status.descriptors.iter().filter(|found| found.key == key);
-                let owner = together(found.map(|found| job.owner_of(&found.transport_id)))?;
-                let is_within_reach = self.count(key) <= within_reach;
-                (owner != Ownership::Ours || !is_within_reach).then_some(owner)
-            }
-            Self::Counted { .. } if self.count(key) <= within_reach => None,
-            Self::Counted { .. } if !job.has_nexuses_out_of_reach() => Some(Ownership::Foreign),
-            Self::Counted { .. } if self.count(key) > job.own_nexuses() => Some(Ownership::Unclear),
-            Self::Counted { .. } if job.remembers_registering(key) => Some(Ownership::Ours),
-            Self::Counted { .. } => Some(Ownership::Unclear),
-        }
-    }
-
-    /// Whose the registrations with a key are that no usable path has any more; `None` if
-    /// there are none.
-    pub(crate) fn stale(&self, key: ReservationKey, job: &Job) -> Option<Ownership> {
-        match self {
-            _ if self.count(key) == 0 => None,
-            Self::Named(status) => {
-                let found = status.descriptors.iter().filter(|found| found.key == key);
-                together(found.map(|found| job.owner_of(&found.transport_id)))
-            }
-            Self::Counted { .. } if !job.has_nexuses_out_of_reach() => Some(Ownership::Foreign),
-            Self::Counted { .. } if self.count(key) > job.nexuses_out_of_reach() => {
-                Some(Ownership::Unclear)
-            }
-            Self::Counted { .. } if job.remembers_registering(key) => Some(Ownership::Ours),
-            Self::Counted { .. } => Some(Ownership::Unclear),
-        }
-    }
-
     /// The reservation, if one nexus holds it, registered with this key.
     pub(crate) fn single_holder(&self, key: ReservationKey) -> Option<Reservation> {
         self.reservation().filter(|reservation| {
@@ -126,12 +85,125 @@ impl Census {
     /// Registrations with this key.
     pub(crate) fn count(&self, key: ReservationKey) -> usize {
         match self {
-            Self::Named(status) => status
-                .descriptors
-                .iter()
-                .filter(|found| found.key == key)
-                .count(),
+            Self::Named(_) => self.with_key(key).count(),
             Self::Counted { keys, .. } => keys.keys.iter().filter(|found| **found == key).count(),
+        }
+    }
+
+    /// Whose the nexus is that holds with `key` and that no usable path is.
+    pub(crate) fn holder(&self, key: ReservationKey, job: &Job) -> Ownership {
+        let holders = self.with_key(key).filter(|found| found.holder);
+        match self.named(holders, job) {
+            Some(owner) => owner,
+            None => self.reckoned(key, job.own_nexuses(), job.recalls_holding(key), job),
+        }
+    }
+
+    /// As [`Self::holder`], for one who wants to preempt it: that takes every registration of
+    /// the key, so that all of them have to be this node's.
+    pub(crate) fn preemptible_holder(&self, key: ReservationKey, job: &Job) -> Ownership {
+        let owner = self.holder(key, job);
+        let are_all_ours = match self.named(self.with_key(key), job) {
+            Some(all) => all == Ownership::Ours,
+            None => self.count(key) <= job.own_nexuses(),
+        };
+        if owner == Ownership::Ours && !are_all_ours {
+            return Ownership::Unclear;
+        }
+        owner
+    }
+
+    /// Whose the registrations with `key` are; `None` if there are none beyond those that the
+    /// usable paths can undo themselves.
+    pub(crate) fn left_behind(&self, key: ReservationKey, job: &Job) -> Option<Ownership> {
+        if self.is_within_reach(key, job) {
+            return None;
+        }
+        Some(match self.named(self.with_key(key), job) {
+            Some(owner) => owner,
+            None => self.reckoned(key, job.own_nexuses(), job.recalls_registering(key), job),
+        })
+    }
+
+    /// Whose the registrations with a key are that no usable path has any more; `None` if
+    /// there are none.
+    pub(crate) fn stale(&self, key: ReservationKey, job: &Job) -> Option<Ownership> {
+        if self.count(key) == 0 {
+            return None;
+        }
+        Some(match self.named(self.with_key(key), job) {
+            Some(owner) => owner,
+            None => {
+                let most = job.nexuses_out_of_reach();
+                self.reckoned(key, most, job.recalls_registering(key), job)
+            }
+        })
+    }
+
+    /// Whether a registration with this key is this node's; `None` if the ports do not tell.
+    pub(crate) fn is_member(&self, key: ReservationKey, job: &Job) -> Option<bool> {
+        let mut owners = self
+            .with_key(key)
+            .map(|found| job.owner_of(&found.transport_id));
+        if owners.clone().any(|owner| owner == Ownership::Ours) {
+            return Some(true);
+        }
+        let is_foreign = owners.all(|owner| owner == Ownership::Foreign);
+        (is_foreign && matches!(self, Self::Named(_)) || self.count(key) == 0).then_some(false)
+    }
+
+    /// The registrations with this key, where they are named.
+    fn with_key(&self, key: ReservationKey) -> impl Iterator<Item = &FullStatusDescriptor> + Clone {
+        let descriptors = match self {
+            Self::Named(status) => status.descriptors.as_slice(),
+            Self::Counted { .. } => &[],
+        };
+        descriptors.iter().filter(move |found| found.key == key)
+    }
+
+    /// Whose these are by their ports, if ports are named and tell.
+    fn named<'a>(
+        &self,
+        found: impl Iterator<Item = &'a FullStatusDescriptor>,
+        job: &Job,
+    ) -> Option<Ownership> {
+        match self {
+            Self::Named(_) => {
+                let owner = together(found.map(|found| job.owner_of(&found.transport_id)));
+                Some(owner.unwrap_or(Ownership::Foreign))
+                    .filter(|owner| *owner != Ownership::Unclear)
+            }
+            Self::Counted { .. } => None,
+        }
+    }
+
+    /// Whose the registrations are that no usable path has, without any ports: at most so many
+    /// can be this node's.
+    fn reckoned(&self, key: ReservationKey, most: usize, memory: Memory, job: &Job) -> Ownership {
+        if job.nexuses_out_of_reach() == 0 {
+            return Ownership::Foreign;
+        }
+        match memory {
+            Memory::Yes if self.count(key) <= most && !job.has_lost_by_news() => Ownership::Ours,
+            Memory::Yes | Memory::No => Ownership::Unclear,
+        }
+    }
+
+    /// Whether every registration with this key is one that a usable path can end. Where ports
+    /// are named, none may be of a port that has more registrations than usable paths, or a path
+    /// that is not usable: that it is registered cannot be ruled out then.
+    fn is_within_reach(&self, key: ReservationKey, job: &Job) -> bool {
+        let is_covered = |found: &FullStatusDescriptor| {
+            let port = &found.transport_id;
+            let same = self
+                .with_key(key)
+                .filter(|other| is_same_initiator(&other.transport_id, port));
+            let (usable, others) = job.paths_from(port);
+            others == 0 && same.count() <= usable
+        };
+        match self {
+            Self::Named(_) if job.knows_its_ports() => self.with_key(key).all(is_covered),
+            _ => self.count(key) <= job.usable().len(),
         }
     }
 }
@@ -150,22 +222,36 @@ impl Job {
         {
             return Ownership::Ours;
         }
-        let knows_its_ports = self.paths.iter().all(|path| path.initiator_port.is_some());
-        if knows_its_ports {
+        if self.knows_its_ports() {
             Ownership::Foreign
         } else {
             Ownership::Unclear
         }
     }
 
-    /// Paths of this map, or remembered nexuses, that no command reaches now.
-    fn nexuses_out_of_reach(&self) -> usize {
-        self.own_nexuses()
-            .saturating_sub(self.in_state(PathState::Usable).len())
+    fn knows_its_ports(&self) -> bool {
+        self.paths.iter().all(|path| path.initiator_port.is_some())
     }
 
-    fn has_nexuses_out_of_reach(&self) -> bool {
-        self.nexuses_out_of_reach() > 0
+    /// How many paths start from this port: usable ones, and others.
+    fn paths_from(&self, port: &TransportId) -> (usize, usize) {
+        let own = self.paths.iter().filter(|path| {
+            let own = path.initiator_port.as_ref();
+            own.is_some_and(|own| is_same_initiator(own, port))
+        });
+        let (usable, others): (usize, usize) = own.fold((0, 0), |(usable, others), path| {
+            if path.state == PathState::Usable {
+                (usable + 1, others)
+            } else {
+                (usable, others + 1)
+            }
+        });
+        (usable, others)
+    }
+
+    /// Paths of this map, or remembered nexuses, that no command reaches now.
+    pub(crate) fn nexuses_out_of_reach(&self) -> usize {
+        self.own_nexuses().saturating_sub(self.usable().len())
     }
 
     /// The most registrations that this node can have made.
@@ -173,12 +259,29 @@ impl Job {
         self.paths.len().max(self.remembered_nexuses)
     }
 
-    fn remembers_registering(&self, key: ReservationKey) -> bool {
-        self.remembered_key == Some(key)
+    fn recalls_registering(&self, key: ReservationKey) -> Memory {
+        if self.remembered_key == Some(key) {
+            Memory::Yes
+        } else {
+            Memory::No
+        }
     }
 
-    fn remembers_holding(&self, key: ReservationKey) -> bool {
-        self.remembers_registering(key) && self.remembered_holding
+    fn recalls_holding(&self, key: ReservationKey) -> Memory {
+        match self.recalls_registering(key) {
+            Memory::Yes if self.remembered_holding => Memory::Yes,
+            _ => Memory::No,
+        }
+    }
+
+    /// A unit attention said that what the record tells has been taken away since.
+    fn has_lost_by_news(&self) -> bool {
+        self.effects.news.iter().any(|news| {
+            matches!(
+                news,
+                UnitAttention::RegistrationsPreempted | UnitAttention::ReservationsPreempted
+            )
+        })
     }
 }
 

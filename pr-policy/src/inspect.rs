@@ -1,6 +1,6 @@
 //! A look at the reservation before something is done that depends on who holds it.
 
-use scsi_pr::Reservation;
+use scsi_pr::{ReadReservation, Reservation};
 
 use crate::ask::Asking;
 use crate::courier::{Courier, Settled};
@@ -36,7 +36,7 @@ impl Inspecting {
     }
 
     fn after(
-        progress: Progress<HolderReading, Result<Option<Reservation>, Outcome>>,
+        progress: Progress<HolderReading, Result<ReadReservation, Outcome>>,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
@@ -48,14 +48,23 @@ impl Inspecting {
     }
 }
 
-fn decide(found: Option<Reservation>, job: &mut Job, courier: &mut Courier) -> State {
+fn decide(seen: ReadReservation, job: &mut Job, courier: &mut Courier) -> State {
     let Request::Preempt(preempt) = job.request.clone() else {
-        return Asking::start(None, job, courier);
+        return Asking::start(Aftermath::Spared, job, courier);
     };
-    match preempt.aftermath(found.as_ref()) {
-        Aftermath::Keeping => Takeover::asked_for(preempt).start(job, courier),
-        Aftermath::Removing => Asking::start(Some(Aftermath::Removing), job, courier),
+    match preempt.hit(seen.reservation.as_ref()) {
+        Hit::TakesOver => Takeover::asked_for(preempt, seen.generation).start(job, courier),
+        Hit::RemovesAll => Asking::start(Aftermath::Removed, job, courier),
     }
+}
+
+/// What a preemption of this node's own key, or of all registrants, does to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hit {
+    /// The sender keeps its registration and the reservation; our other paths lose theirs.
+    TakesOver,
+    /// All our registrations go.
+    RemovesAll,
 }
 
 impl Preempt {
@@ -65,15 +74,15 @@ impl Preempt {
     }
 
     /// What this does to the sender's node (SPC-4 5.12.11.2), given who holds.
-    fn aftermath(&self, found: Option<&Reservation>) -> Aftermath {
+    fn hit(&self, found: Option<&Reservation>) -> Hit {
         let takes_reservation = found.is_some_and(|reservation| {
             let is_shared = reservation.reservation_type.is_all_registrants();
             is_shared == self.victim.is_none() && is_held_by(reservation, self.victim)
         });
         if takes_reservation || self.victim.is_none() {
-            Aftermath::Keeping
+            Hit::TakesOver
         } else {
-            Aftermath::Removing
+            Hit::RemovesAll
         }
     }
 }
@@ -94,20 +103,20 @@ mod tests {
 
     #[test]
     fn what_a_preemption_of_ourselves_does() {
-        use Aftermath::{Keeping, Removing};
+        use Hit::{RemovesAll, TakesOver};
         let rows = [
             // Our own key as the victim: a preemption of the reservation only if we hold it.
-            (0xa, None, Removing),
-            (0xa, held(0xa, 5), Keeping),
-            (0xa, held(0xa, 1), Keeping),
-            (0xa, held(0xb, 5), Removing),
-            (0xa, held(0, 7), Removing),
-            (0xa, held(0xa, 8), Removing),
+            (0xa, None, RemovesAll),
+            (0xa, held(0xa, 5), TakesOver),
+            (0xa, held(0xa, 1), TakesOver),
+            (0xa, held(0xb, 5), RemovesAll),
+            (0xa, held(0, 7), RemovesAll),
+            (0xa, held(0xa, 8), RemovesAll),
             // No key as the victim: everybody who shares the reservation, or an error.
-            (0, held(0, 7), Keeping),
-            (0, held(0, 8), Keeping),
-            (0, held(0xa, 5), Keeping),
-            (0, None, Keeping),
+            (0, held(0, 7), TakesOver),
+            (0, held(0, 8), TakesOver),
+            (0, held(0xa, 5), TakesOver),
+            (0, None, TakesOver),
         ];
         for (victim, found, expected) in rows {
             let preempt = Preempt {
@@ -117,11 +126,8 @@ mod tests {
                 commands: VictimCommands::Finish,
             };
             assert!(preempt.may_hit_sender());
-            assert_eq!(
-                preempt.aftermath(found.as_ref()),
-                expected,
-                "{victim:#x} {found:?}"
-            );
+            let hit = preempt.hit(found.as_ref());
+            assert_eq!(hit, expected, "{victim:#x} {found:?}");
         }
     }
 }

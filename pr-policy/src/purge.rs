@@ -10,8 +10,9 @@ use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::register::Piloting;
 use crate::request::{Preempt, Register, RegisterMode, VictimCommands};
-use crate::restore::{Aftermath, Restoring};
+use crate::restore::Restoring;
 use crate::state::State;
+use crate::weigh::{Inheritance, Question, Weighing};
 
 /// Waits for a path to accept PREEMPT.
 #[derive(Debug, Clone)]
@@ -31,11 +32,7 @@ pub(crate) enum Purpose {
     },
     /// Those of the old key: the usable paths have the new one. A reservation that the old key
     /// held passes to the sender.
-    Inherit {
-        new_key: ReservationKey,
-        old_key: ReservationKey,
-        held: Option<Reservation>,
-    },
+    Inherit(Inheritance, Option<Reservation>),
 }
 
 impl Purging {
@@ -59,35 +56,60 @@ impl Purging {
             Progress::Waiting(attempt) => return State::Purging(Self { attempt, purpose }),
             Progress::Ended(end) => end,
         };
-        match (end, purpose) {
-            (AttemptEnd::Answered(path, reply), _) => State::Finished(reply.into_outcome(path)),
-            (AttemptEnd::Done(_), Purpose::Unregister { key, .. }) => {
-                job.effects.holding = Some(Holding::NotHeld);
-                Restoring::start_after_preempt(Aftermath::Removing, key, None, job, courier)
+        match purpose {
+            Purpose::Unregister { register, .. } => {
+                unregistered(register, &end, &trail, job, courier)
             }
-            (AttemptEnd::Done(_), Purpose::Inherit { held, .. }) => {
-                if let Some(held) = held {
-                    job.effects.holding = Some(Holding::Held(held.reservation_type));
-                }
-                State::Finished(Outcome::Done)
+            Purpose::Inherit(inheritance, held) => {
+                inherited(inheritance, held, end, trail, job, courier)
             }
-            (AttemptEnd::Exhausted, purpose) => exhausted(purpose, trail, job, courier),
         }
     }
 }
 
-fn exhausted(purpose: Purpose, trail: Trail, job: &mut Job, courier: &mut Courier) -> State {
-    let only_conflicts = trail.unknown.is_empty() && !trail.conflicts.is_empty();
-    match purpose {
-        // The key is not ours any more: one disk would say what the device says to REGISTER.
-        Purpose::Unregister { register, .. }
-            if only_conflicts || register.mode == RegisterMode::Ignore =>
-        {
-            Piloting::start(register, job, courier)
+/// What could not be purged from here is left where it is: one disk would unregister.
+fn unregistered(
+    register: Register,
+    end: &AttemptEnd,
+    trail: &Trail,
+    job: &mut Job,
+    courier: &mut Courier,
+) -> State {
+    if matches!(end, AttemptEnd::Done(_)) {
+        job.effects.holding = Some(Holding::NotHeld);
+        return Restoring::start_after_preempt(job, courier);
+    }
+    // Where it may have been executed, REGISTER would meet a conflict although all went well.
+    let mode = if trail.unknown.is_empty() {
+        register.mode
+    } else {
+        RegisterMode::Ignore
+    };
+    Piloting::start(Register { mode, ..register }, job, courier)
+}
+
+fn inherited(
+    inheritance: Inheritance,
+    held: Option<Reservation>,
+    end: AttemptEnd,
+    trail: Trail,
+    job: &mut Job,
+    courier: &mut Courier,
+) -> State {
+    match end {
+        AttemptEnd::Done(_) => {
+            if let Some(held) = held {
+                job.effects.holding = Some(Holding::Held(held.reservation_type));
+            }
+            State::Finished(Outcome::Done)
+        }
+        AttemptEnd::Answered(path, reply) => State::Finished(reply.into_outcome(path)),
+        AttemptEnd::Exhausted if !trail.unknown.is_empty() => {
+            Weighing::start(Question::Inherit(inheritance), job, courier)
         }
         // Nothing is left of the old key, or we have just been shut out.
-        Purpose::Inherit { .. } if only_conflicts => State::Finished(Outcome::Done),
-        _ => State::Finished(trail.into_outcome()),
+        AttemptEnd::Exhausted if !trail.conflicts.is_empty() => State::Finished(Outcome::Done),
+        AttemptEnd::Exhausted => State::Finished(trail.into_outcome()),
     }
 }
 
@@ -95,13 +117,9 @@ impl Purpose {
     fn preempt(&self) -> Preempt {
         let (key, victim, reservation_type) = match self {
             Self::Unregister { key, .. } => (*key, *key, ANY_TYPE),
-            Self::Inherit {
-                new_key,
-                old_key,
-                held,
-            } => {
+            Self::Inherit(inheritance, held) => {
                 let held = held.map_or(ANY_TYPE, |held| held.reservation_type);
-                (*new_key, *old_key, held)
+                (inheritance.new_key, inheritance.old_key, held)
             }
         };
         Preempt {
@@ -113,5 +131,6 @@ impl Purpose {
     }
 }
 
-/// Where only registrations are removed the type is ignored, but it must be one (SPC-4 5.13.11).
+/// Where only registrations are removed the type is ignored, but it must be one
+/// (SPC-4 5.12.11.2).
 const ANY_TYPE: ReservationType = ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY;

@@ -13,11 +13,11 @@ use crate::job::Job;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::Register;
-use crate::snapshot::PathId;
+use crate::snapshot::{PathId, PathState};
 use crate::state::State;
 use crate::transaction::FanOut;
 use crate::undo::Undoing;
-use crate::weigh::{Question, Weighing};
+use crate::weigh::{Inheritance, Question, Weighing};
 
 /// Waits for a path to accept the registration.
 #[derive(Debug, Clone)]
@@ -120,6 +120,9 @@ impl FanningOut {
             }
             Progress::Ended(end) => end,
         };
+        for (path, _) in &end.absent {
+            job.note_state(*path, PathState::Dead);
+        }
         let mut changed = Vec::from([accepted.0]);
         changed.extend(&end.done);
         note_effects(&register, &changed, &end, job);
@@ -135,7 +138,8 @@ fn inherit(register: &Register, job: &mut Job, courier: &mut Courier) -> State {
     let new_key = register.new_key;
     match job.own_key().filter(|old| *old != new_key) {
         Some(old_key) if !register.is_unregister() => {
-            Weighing::start(Question::Inherit { new_key, old_key }, job, courier)
+            let inheritance = Inheritance::new(new_key, old_key);
+            Weighing::start(Question::Inherit(inheritance), job, courier)
         }
         _ => State::Finished(Outcome::Done),
     }

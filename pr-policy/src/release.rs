@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use scsi_pr::Reservation;
+use scsi_pr::{ReadReservation, Reservation};
 
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
 use crate::courier::{Courier, Persistence, Settled};
@@ -152,7 +152,7 @@ impl Confirming {
     }
 
     fn after(
-        progress: Progress<HolderReading, Result<Option<Reservation>, Outcome>>,
+        progress: Progress<HolderReading, Result<ReadReservation, Outcome>>,
         release: Release,
         purpose: Purpose,
         answers: BroadcastEnd,
@@ -171,7 +171,7 @@ impl Confirming {
             Progress::Ended(found) => found,
         };
         let outcome = match found {
-            Ok(found) => judge(found, &release, &answers),
+            Ok(found) => judge(found.reservation, &release, &answers),
             Err(outcome) => unseen(outcome),
         };
         if outcome == Outcome::Done {

@@ -4,11 +4,24 @@
 //!   read:        Answering ─► end
 //!   out:         Surveying ─► (by request)
 //!   register:    Piloting ─► FanningOut ─► [Undoing] ─► end
-//!   unregister:  Inspecting ─► [Releasing ─► Confirming] ─► Piloting ─► FanningOut ─► end
-//!   release:     Releasing ─► Confirming ─► end
-//!   preempt:     [Inspecting] ─► Asking ─► [Verifying] ─► Learning ─► [Restoring] ─► end
+//!   change key:  Piloting ─► FanningOut ─► Weighing ─► [Purging] ─► end
+//!                                             ▲  no answer  │
+//!                                             └─────────────┘
+//!   unregister:  Weighing ─► [Releasing ─► [Confirming] ─► Weighing]
+//!                         ├─► Piloting ─► FanningOut ─► end
+//!                         ├─► Purging ─► Restoring ─► end
+//!                         └─► takeover
+//!   reserve:     Asking ─► [Verifying] ─► end
+//!                       └─► Weighing ─► [Proving] ─► end
+//!   release:     Releasing ─► Confirming ─► [Weighing ─► [takeover]] ─► end
+//!   preempt:     Asking ─► [Verifying] ─► Learning ─► end
+//!     our key:   Inspecting ─► Asking ─► [Verifying] ─► Learning ─► Restoring ─► end
+//!                          └─► takeover
 //!   move:        Asking ─► [Restoring] ─► end
-//!   other:       Asking ─► [Verifying] ─► end
+//!   clear:       Asking ─► [Verifying] ─► end
+//!
+//!   takeover:    Suspending ─► Taking ─► [Handing] ─► Renewing ─► Validating ─► Resuming ─► end
+//!                with [Recounting], [Retracting]: see `takeover`
 //! ```
 
 use crate::ask::Asking;
@@ -22,14 +35,14 @@ use crate::read::Answering;
 use crate::register::{FanningOut, Piloting};
 use crate::release::{Confirming, Releasing};
 use crate::request::Request;
-use crate::restore::Restoring;
+use crate::restore::{Aftermath, Restoring};
 use crate::survey::Surveying;
 use crate::takeover::{
     Handing, Recounting, Renewing, Resuming, Retracting, Suspending, Taking, Validating,
 };
 use crate::undo::Undoing;
 use crate::verify::Verifying;
-use crate::weigh::{Question, Reservations, Weighing};
+use crate::weigh::{Proving, Question, Reservations, Weighing};
 
 /// Where a transaction stands: what it waits for, or how it ended.
 #[derive(Debug, Clone)]
@@ -60,6 +73,8 @@ pub(crate) enum State {
     Restoring(Restoring),
     /// Waits to hear whose the registrations are that no usable path has.
     Weighing(Weighing),
+    /// Waits for a path to show that it is registered.
+    Proving(Proving),
     /// Waits for registrations out of reach to be preempted.
     Purging(Purging),
     /// Waits for the map to be suspended.
@@ -109,7 +124,7 @@ impl State {
             Request::Reserve(_)
             | Request::Clear(_)
             | Request::Preempt(_)
-            | Request::RegisterAndMove(_) => Asking::start(None, job, courier),
+            | Request::RegisterAndMove(_) => Asking::start(Aftermath::Spared, job, courier),
         }
     }
 
@@ -128,6 +143,7 @@ impl State {
             Self::Learning(state) => state.handle(settled, job, courier),
             Self::Restoring(state) => state.handle(settled, job, courier),
             Self::Weighing(state) => state.handle(settled, job, courier),
+            Self::Proving(state) => state.handle(settled, job, courier),
             Self::Purging(state) => state.handle(settled, job, courier),
             Self::Suspending(state) => state.handle(settled, job, courier),
             Self::Taking(state) => state.handle(settled, job, courier),
@@ -170,6 +186,7 @@ impl State {
             Self::Learning(_) => "Learning",
             Self::Restoring(_) => "Restoring",
             Self::Weighing(_) => "Weighing",
+            Self::Proving(_) => "Proving",
             Self::Purging(_) => "Purging",
             Self::Suspending(_) => "Suspending",
             Self::Taking(_) => "Taking",

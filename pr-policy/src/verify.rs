@@ -25,14 +25,14 @@ struct Doubt {
     /// The path whose answer is missing.
     silent: PathId,
     trail: Trail,
-    aftermath: Option<Aftermath>,
+    aftermath: Aftermath,
 }
 
 impl Verifying {
     pub(crate) fn start(
         silent: PathId,
         trail: Trail,
-        aftermath: Option<Aftermath>,
+        aftermath: Aftermath,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
@@ -124,15 +124,12 @@ impl Clear {
 }
 
 impl Preempt {
-    fn was_executed(&self, aftermath: Option<Aftermath>, seen: &ReadKeys) -> bool {
+    fn was_executed(&self, aftermath: Aftermath, seen: &ReadKeys) -> bool {
         let count = |key: ReservationKey| seen.keys.iter().filter(|seen| **seen == key).count();
         match aftermath {
-            None => count(self.key) > 0 && count(self.victim) == 0,
-            // Of all registrations only the sender's is left, or of those with its key.
-            Some(Aftermath::Keeping) if self.victim.is_none() => seen.keys == [self.key],
-            Some(Aftermath::Keeping) => count(self.key) == 1,
+            Aftermath::Spared => count(self.key) > 0 && count(self.victim) == 0,
             // The kernel's target spares the sender under an all-registrants reservation.
-            Some(Aftermath::Removing) => count(self.key) <= 1,
+            Aftermath::Removed => count(self.key) <= 1,
         }
     }
 }
@@ -144,7 +141,7 @@ mod tests {
     use scsi_pr::ReservationType;
 
     /// Our key is 0xa, the other node's 0xb.
-    fn preempted(victim: u64, aftermath: Option<Aftermath>, keys: &[u64]) -> bool {
+    fn preempted(victim: u64, aftermath: Aftermath, keys: &[u64]) -> bool {
         let preempt = Preempt {
             key: ReservationKey(0xa),
             victim: ReservationKey(victim),
@@ -157,21 +154,15 @@ mod tests {
 
     #[test]
     fn what_the_keys_say_of_a_preemption() {
-        let keeping = Some(Aftermath::Keeping);
-        let removing = Some(Aftermath::Removing);
-        let rows: [(u64, Option<Aftermath>, &[u64], bool); 12] = [
-            (0xb, None, &[0xa, 0xa], true),
-            (0xb, None, &[0xa, 0xb], false),
-            (0xb, None, &[0xc], false),
-            (0xb, None, &[], false),
-            (0xa, keeping, &[0xa, 0xb], true),
-            (0xa, keeping, &[0xa, 0xa], false),
-            (0xa, keeping, &[0xb], false),
-            (0, keeping, &[0xa], true),
-            (0, keeping, &[0xa, 0xb], false),
-            (0xa, removing, &[0xb], true),
-            (0xa, removing, &[0xa, 0xb], true),
-            (0xa, removing, &[0xa, 0xa], false),
+        use Aftermath::{Removed, Spared};
+        let rows: [(u64, Aftermath, &[u64], bool); 7] = [
+            (0xb, Spared, &[0xa, 0xa], true),
+            (0xb, Spared, &[0xa, 0xb], false),
+            (0xb, Spared, &[0xc], false),
+            (0xb, Spared, &[], false),
+            (0xa, Removed, &[0xb], true),
+            (0xa, Removed, &[0xa, 0xb], true),
+            (0xa, Removed, &[0xa, 0xa], false),
         ];
         for (victim, aftermath, keys, expected) in rows {
             let got = preempted(victim, aftermath, keys);

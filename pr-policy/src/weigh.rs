@@ -1,11 +1,15 @@
 //! Decisions that depend on whose the registrations are that no usable path has.
 
+mod proving;
+
 use scsi_pr::{Reservation, ReservationKey};
 
+pub(crate) use self::proving::Proving;
 use crate::census::CensusReading;
 use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
+use crate::limits::MAX_PURGES;
 use crate::outcome::{Holding, Outcome};
 use crate::purge::{Purging, Purpose};
 use crate::reading::Progress;
@@ -33,10 +37,16 @@ pub(crate) enum Question {
     /// What has to go first, before this node unregisters?
     Unregister(Register, Reservations),
     /// The usable paths have the new key: what is left of the old one?
-    Inherit {
-        new_key: ReservationKey,
-        old_key: ReservationKey,
-    },
+    Inherit(Inheritance),
+}
+
+/// What the old key of this node left behind goes to the new one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inheritance {
+    pub(crate) new_key: ReservationKey,
+    pub(crate) old_key: ReservationKey,
+    /// How often it has been tried.
+    pub(crate) purges: u32,
 }
 
 /// Whether our own reservation has been dealt with already.
@@ -71,62 +81,78 @@ impl Weighing {
         let census = match progress {
             Progress::Waiting(reading) => return State::Weighing(Self { reading, question }),
             Progress::Ended(Ok(census)) => census,
-            Progress::Ended(Err(outcome)) => return State::Finished(unseen(outcome, &question)),
+            Progress::Ended(Err(outcome)) => {
+                return State::Finished(unseen(outcome, &question, job));
+            }
         };
         match question {
             Question::Released(release) => released(&release, &census, job, courier),
-            Question::Reserve(reserve) => reserved(&reserve, &census, job),
+            Question::Reserve(reserve) => reserved(&reserve, &census, job, courier),
             Question::Unregister(register, reservations) => {
                 unregister(register, reservations, &census, job, courier)
             }
-            Question::Inherit { new_key, old_key } => {
-                inherit(new_key, old_key, &census, job, courier)
-            }
+            Question::Inherit(inheritance) => inherit(inheritance, &census, job, courier),
         }
     }
 }
 
-/// Something was changed already, and nobody can say what that left.
-fn unseen(read: Outcome, question: &Question) -> Outcome {
+/// Nobody can say what is there.
+fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
     match (read, question) {
-        (Outcome::Unreachable { path }, Question::Released(_) | Question::Inherit { .. }) => {
+        // That is what every path said.
+        (_, Question::Reserve(_)) => Outcome::Conflict,
+        // Every path has the new key, and there are no others.
+        (_, Question::Inherit(_)) if job.nexuses_out_of_reach() == 0 => Outcome::Done,
+        // Something was changed already.
+        (Outcome::Unreachable { path }, Question::Released(_) | Question::Inherit(_)) => {
             Outcome::Unknown { path }
         }
-        (Outcome::Unreachable { .. }, Question::Reserve(_)) => Outcome::Conflict,
         (read, _) => read,
     }
 }
 
 fn released(release: &Release, census: &Census, job: &mut Job, courier: &mut Courier) -> State {
-    let held = census.single_holder(release.key);
-    let Some(held) = held.filter(|held| held.reservation_type == release.reservation_type) else {
+    let Some(held) = census.single_holder(release.key) else {
         job.effects.holding = Some(Holding::NotHeld);
         return State::Finished(Outcome::Done);
     };
-    match job.judge_holder(census, &held) {
-        Ownership::Ours => {
-            let goal = Goal::Released(held.reservation_type);
-            Takeover::of_dead_path(held.key, goal).start(job, courier)
-        }
+    match job.judge_victim(census, &held) {
         // One disk that is registered and does not hold may release in vain.
         Ownership::Foreign => {
             job.effects.holding = Some(Holding::NotHeld);
             State::Finished(Outcome::Done)
         }
+        _ if held.reservation_type != release.reservation_type => {
+            State::Finished(Outcome::Conflict)
+        }
+        Ownership::Ours => {
+            let goal = Goal::Released(held.reservation_type);
+            Takeover::of_dead_path(held.key, goal, census.generation()).start(job, courier)
+        }
         Ownership::Unclear => State::Finished(unclear(&held)),
     }
 }
 
-/// One disk that holds may reserve again with the same type.
-fn reserved(reserve: &Reserve, census: &Census, job: &mut Job) -> State {
+/// One disk that holds may reserve again with the same type. Nothing is forced here: there is
+/// nothing to be done.
+fn reserved(reserve: &Reserve, census: &Census, job: &mut Job, courier: &mut Courier) -> State {
     let held = census.single_holder(reserve.key);
     let same = held.filter(|held| held.reservation_type == reserve.reservation_type);
-    let is_ours = same.is_some_and(|held| job.judge_holder(census, &held) == Ownership::Ours);
-    if !is_ours {
+    if same.is_none() || census.holder(reserve.key, job) != Ownership::Ours {
         return State::Finished(Outcome::Conflict);
     }
-    job.effects.holding = Some(Holding::Held(reserve.reservation_type));
-    State::Finished(Outcome::Done)
+    match census.is_member(reserve.key, job) {
+        Some(true) => State::reserved_already(reserve, job),
+        Some(false) => State::Finished(Outcome::Conflict),
+        None => Proving::start(reserve.clone(), job, courier),
+    }
+}
+
+impl State {
+    fn reserved_already(reserve: &Reserve, job: &mut Job) -> Self {
+        job.effects.holding = Some(Holding::Held(reserve.reservation_type));
+        Self::Finished(Outcome::Done)
+    }
 }
 
 fn unregister(
@@ -156,10 +182,11 @@ fn unregister(
             return Releasing::start_before_unregistering(register, release, job, courier);
         }
         (Some(held), Reservations::ReleasedWhereReachable) => {
-            match job.judge_holder(census, &held) {
+            match job.judge_holder_of_any_key(census, &held) {
                 Ownership::Ours => {
                     let goal = Goal::Unregistered(held.reservation_type);
-                    return Takeover::of_dead_path(held.key, goal).start(job, courier);
+                    let takeover = Takeover::of_dead_path(held.key, goal, census.generation());
+                    return takeover.start(job, courier);
                 }
                 Ownership::Unclear => return State::Finished(unclear(&held)),
                 Ownership::Foreign => {}
@@ -191,29 +218,54 @@ fn may_hold(holder: ReservationKey, register: &Register, job: &Job) -> bool {
 }
 
 fn inherit(
-    new_key: ReservationKey,
-    old_key: ReservationKey,
+    inheritance: Inheritance,
     census: &Census,
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
+    let Inheritance {
+        new_key,
+        old_key,
+        purges,
+    } = inheritance;
+    if purges > 0
+        && let Some(held) = census.single_holder(new_key)
+    {
+        job.effects.holding = Some(Holding::Held(held.reservation_type));
+    }
     let Some(owner) = census.stale(old_key, job) else {
         return State::Finished(Outcome::Done);
     };
     let held = census.single_holder(old_key);
-    if job.may_act_on(owner) {
-        let purpose = Purpose::Inherit {
-            new_key,
-            old_key,
-            held,
-        };
-        return Purging::start(purpose, job, courier);
+    if job.may_act_on(owner) && purges < MAX_PURGES {
+        return Purging::start(
+            Purpose::Inherit(inheritance.once_more(), held),
+            job,
+            courier,
+        );
     }
     match held {
-        Some(held) if job.judge_holder(census, &held) != Ownership::Foreign => {
+        Some(held) if job.judge_victim(census, &held) != Ownership::Foreign => {
             State::Finished(unclear(&held))
         }
         _ => State::Finished(Outcome::Done),
+    }
+}
+
+impl Inheritance {
+    pub(crate) fn new(new_key: ReservationKey, old_key: ReservationKey) -> Self {
+        Self {
+            new_key,
+            old_key,
+            purges: 0,
+        }
+    }
+
+    fn once_more(self) -> Self {
+        Self {
+            purges: self.purges + 1,
+            ..self
+        }
     }
 }
 
@@ -225,11 +277,26 @@ fn unclear(held: &Reservation) -> Outcome {
 }
 
 impl Job {
-    /// Whose the holder is; in doubt, what the caller chose.
-    fn judge_holder(&self, census: &Census, held: &Reservation) -> Ownership {
-        match census.holder(held.key, self) {
+    /// Whose the holder is, for one who wants to preempt it; in doubt, what the caller chose.
+    pub(crate) fn judge_victim(&self, census: &Census, held: &Reservation) -> Ownership {
+        match census.preemptible_holder(held.key, self) {
             owner if self.may_act_on(owner) => Ownership::Ours,
             owner => owner,
+        }
+    }
+
+    /// The same, also where no key of ours is known: then only ports can tell, and what they do
+    /// not tell is none of our business.
+    fn judge_holder_of_any_key(&self, census: &Census, held: &Reservation) -> Ownership {
+        if self.own_key().is_some() {
+            return self.judge_victim(census, held);
+        }
+        match (
+            census.is_member(held.key, self),
+            census.preemptible_holder(held.key, self),
+        ) {
+            (Some(true), owner) => owner,
+            _ => Ownership::Foreign,
         }
     }
 
