@@ -234,6 +234,14 @@ impl BroadcastEnd {
         Some(Outcome::Incomplete { path })
     }
 
+    /// Whether no path that is alive said anything but RESERVATION CONFLICT.
+    pub(crate) fn has_only_conflicts(&self) -> bool {
+        !self.conflicts.is_empty()
+            && self.done.is_empty()
+            && self.answered.is_empty()
+            && self.behind.is_empty()
+    }
+
     /// What the paths said, of which none accepted.
     pub(crate) fn into_trail(self) -> Trail {
         let mut trail = Trail {

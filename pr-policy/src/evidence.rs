@@ -180,12 +180,12 @@ impl Census {
     /// Whose the registrations are that no usable path has, without any ports: at most so many
     /// can be this node's.
     fn reckoned(&self, key: ReservationKey, most: usize, memory: Memory, job: &Job) -> Ownership {
-        if job.nexuses_out_of_reach() == 0 {
-            return Ownership::Foreign;
-        }
-        match memory {
-            Memory::Yes if self.count(key) <= most && !job.has_lost_by_news() => Ownership::Ours,
-            Memory::Yes | Memory::No => Ownership::Unclear,
+        match (job.nexuses_out_of_reach(), memory) {
+            (0, _) if job.recalls_all_nexuses(key) => Ownership::Foreign,
+            (1.., Memory::Yes) if self.count(key) <= most && !job.has_lost_by_news() => {
+                Ownership::Ours
+            }
+            _ => Ownership::Unclear,
         }
     }
 
@@ -257,6 +257,11 @@ impl Job {
     /// The most registrations that this node can have made.
     fn own_nexuses(&self) -> usize {
         self.paths.len().max(self.remembered_nexuses)
+    }
+
+    /// Without a record there may have been others, whose paths are gone from the map.
+    fn recalls_all_nexuses(&self, key: ReservationKey) -> bool {
+        self.remembered_key == Some(key) && self.remembered_nexuses > 0
     }
 
     fn recalls_registering(&self, key: ReservationKey) -> Memory {

@@ -120,15 +120,17 @@ impl FanningOut {
             }
             Progress::Ended(end) => end,
         };
-        for (path, _) in &end.absent {
-            job.note_state(*path, PathState::Dead);
-        }
         let mut changed = Vec::from([accepted.0]);
         changed.extend(&end.done);
         note_effects(&register, &changed, &end, job);
         match end.shortfall() {
             Some(failure) => Undoing::start(register, changed, failure, job, courier),
-            None => inherit(&register, job, courier),
+            None => {
+                for (path, _) in &end.absent {
+                    job.note_state(*path, PathState::Dead);
+                }
+                inherit(&register, job, courier)
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::holder::HolderReading;
 use crate::job::{Job, release_command};
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
+use crate::register::Piloting;
 use crate::request::{Register, Release};
 use crate::snapshot::{PathId, PathState};
 use crate::state::State;
@@ -105,6 +106,10 @@ impl Releasing {
         match purpose {
             _ if !answers.done.is_empty() => {
                 Confirming::start(release, purpose, answers, job, courier)
+            }
+            // Not registered with this key, says every path: nothing can be purged from here.
+            Purpose::BeforeUnregistering(register) if answers.has_only_conflicts() => {
+                Piloting::start(register, job, courier)
             }
             Purpose::BeforeUnregistering(register) => State::unregister(register, job, courier),
             Purpose::Asked => State::Finished(match answers.answered.first() {

@@ -52,6 +52,8 @@ pub(crate) struct Takeover {
     generation: u32,
     /// Paths that fell silent meanwhile: they are asked last, and looked at before.
     lost: Vec<PathId>,
+    /// Paths that answered the last PREEMPT with a conflict.
+    conflicts: Vec<PathId>,
     rounds: u32,
     suspended: Suspended,
 }
@@ -109,6 +111,7 @@ impl Takeover {
             goal,
             generation,
             lost: Vec::new(),
+            conflicts: Vec::new(),
             rounds: 0,
             suspended: Suspended::No,
         }

@@ -1,8 +1,8 @@
 //! A takeover that did not hear what became of its command: what does the device say?
 //!
 //! Paths that have lost their registration get it back only if this node is still one of the
-//! registrants. Where the ports of registrations are not named, that is so as long as nothing but
-//! our own command can have moved the generation.
+//! registrants. Where the ports of registrations are not named, that is so if nothing but our own
+//! command can have moved the generation.
 
 use scsi_pr::ReservationType;
 
@@ -112,8 +112,13 @@ impl Takeover {
     fn standing(&self, census: &Census, job: &Job) -> Standing {
         let key = self.key();
         let moves = census.generation().wrapping_sub(self.generation);
-        // Our own command without an answer moves it once at most.
-        let is_undisturbed = moves <= 1;
+        let is_undisturbed = match moves {
+            // Nothing was executed: a conflict said that the path was not registered before.
+            0 => self.conflicts.is_empty(),
+            // Our own PREEMPT was: the sender is left, and nobody has registered since.
+            1 => census.count(key) == 1,
+            _ => false,
+        };
         match census.is_member(key, job) {
             Some(true) => {}
             Some(false) if self.is_leaving() => return Standing::Reached,

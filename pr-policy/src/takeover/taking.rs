@@ -47,6 +47,7 @@ impl Taking {
             Progress::Ended(end) => end,
         };
         takeover.lost.extend(trail.unreachable());
+        takeover.conflicts.clone_from(&trail.conflicts);
         let is_known = trail.unknown.is_empty();
         match end {
             AttemptEnd::Done(path) => taken(Taken(path), takeover, job, courier),
