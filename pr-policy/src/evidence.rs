@@ -90,6 +90,29 @@ impl Census {
         }
     }
 
+    /// Whether there is a registration with this key, and none with another.
+    pub(crate) fn is_the_only_key(&self, key: ReservationKey) -> bool {
+        let all = match self {
+            Self::Named(status) => status.descriptors.len(),
+            Self::Counted { keys, .. } => keys.keys.len(),
+        };
+        all > 0 && self.count(key) == all
+    }
+
+    /// Whether the device names every registration with this key as this node's. Then one
+    /// PREEMPT ends them all at once, those of paths that die in this moment as well.
+    pub(crate) fn is_all_ours(&self, key: ReservationKey, job: &Job) -> bool {
+        self.count(key) > 0 && self.named(self.with_key(key), job) == Some(Ownership::Ours)
+    }
+
+    /// Whether nothing says that somebody else has this key too.
+    pub(crate) fn may_be_all_ours(&self, key: ReservationKey, job: &Job) -> bool {
+        match self.named(self.with_key(key), job) {
+            Some(owner) => owner == Ownership::Ours,
+            None => self.count(key) <= job.own_nexuses(),
+        }
+    }
+
     /// Whose the nexus is that holds with `key` and that no usable path is.
     pub(crate) fn holder(&self, key: ReservationKey, job: &Job) -> Ownership {
         let holders = self.with_key(key).filter(|found| found.holder);

@@ -55,6 +55,7 @@ fn decide(seen: ReadReservation, job: &mut Job, courier: &mut Courier) -> State 
     match preempt.hit(seen.reservation.as_ref()) {
         Hit::TakesOver => Takeover::asked_for(preempt, seen.generation).start(job, courier),
         Hit::RemovesAll => Asking::start(Aftermath::Removed, job, courier),
+        Hit::Misses => Asking::start(Aftermath::Spared, job, courier),
     }
 }
 
@@ -65,6 +66,8 @@ enum Hit {
     TakesOver,
     /// All our registrations go.
     RemovesAll,
+    /// Nothing: no key is nobody's, and the device will say so.
+    Misses,
 }
 
 impl Preempt {
@@ -79,10 +82,10 @@ impl Preempt {
             let is_shared = reservation.reservation_type.is_all_registrants();
             is_shared == self.victim.is_none() && is_held_by(reservation, self.victim)
         });
-        if takes_reservation || self.victim.is_none() {
-            Hit::TakesOver
-        } else {
-            Hit::RemovesAll
+        match takes_reservation {
+            true => Hit::TakesOver,
+            false if self.victim.is_none() => Hit::Misses,
+            false => Hit::RemovesAll,
         }
     }
 }
@@ -103,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_a_preemption_of_ourselves_does() {
-        use Hit::{RemovesAll, TakesOver};
+        use Hit::{Misses, RemovesAll, TakesOver};
         let rows = [
             // Our own key as the victim: a preemption of the reservation only if we hold it.
             (0xa, None, RemovesAll),
@@ -115,8 +118,8 @@ mod tests {
             // No key as the victim: everybody who shares the reservation, or an error.
             (0, held(0, 7), TakesOver),
             (0, held(0, 8), TakesOver),
-            (0, held(0xa, 5), TakesOver),
-            (0, None, TakesOver),
+            (0, held(0xa, 5), Misses),
+            (0, None, Misses),
         ];
         for (victim, found, expected) in rows {
             let preempt = Preempt {

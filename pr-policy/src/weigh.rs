@@ -162,10 +162,9 @@ fn unregister(
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    let single = census
+    let may_be_ours = census
         .reservation()
-        .filter(|reservation| !reservation.reservation_type.is_all_registrants());
-    let may_be_ours = single.filter(|reservation| may_hold(reservation.key, &register, job));
+        .and_then(|held| releasable(held, &register, census, job));
     match (may_be_ours, reservations) {
         (
             Some(Reservation {
@@ -181,7 +180,9 @@ fn unregister(
             };
             return Releasing::start_before_unregistering(register, release, job, courier);
         }
-        (Some(held), Reservations::ReleasedWhereReachable) => {
+        (Some(held), Reservations::ReleasedWhereReachable)
+            if !held.reservation_type.is_all_registrants() =>
+        {
             match job.judge_holder_of_any_key(census, &held) {
                 Ownership::Ours => {
                     let goal = Goal::Unregistered(held.reservation_type);
@@ -192,18 +193,34 @@ fn unregister(
                 Ownership::Foreign => {}
             }
         }
-        (None, _) => {}
+        _ => {}
     }
     let left = job.own_key().filter(|key| {
-        census
-            .left_behind(*key, job)
-            .is_some_and(|owner| job.may_act_on(owner))
+        let is_left = census.left_behind(*key, job);
+        is_left.is_some_and(|owner| job.may_act_on(owner)) || census.is_all_ours(*key, job)
     });
     match left {
         Some(key) => Purging::start(Purpose::Unregister { register, key }, job, courier),
         None if job.usable().is_empty() => State::Finished(Outcome::NoUsablePath),
         None => Piloting::start(register, job, courier),
     }
+}
+
+/// What has to be released, and with which key, before a path of this node may be without a
+/// registration. A reservation of all registrants ends with the last of them: if they are all
+/// this node's it would fail the I/O of the paths that go first.
+fn releasable(
+    held: Reservation,
+    register: &Register,
+    census: &Census,
+    job: &Job,
+) -> Option<Reservation> {
+    if !held.reservation_type.is_all_registrants() {
+        return Some(held).filter(|held| may_hold(held.key, register, job));
+    }
+    let key = job.own_key()?;
+    let is_alone = census.is_the_only_key(key) && census.may_be_all_ours(key, job);
+    is_alone.then_some(Reservation { key, ..held })
 }
 
 /// A RELEASE works only on the nexus that holds, with the holder's key: sent in vain it does
