@@ -54,6 +54,8 @@ pub(crate) struct Takeover {
     lost: Vec<PathId>,
     /// Paths that answered the last PREEMPT with a conflict.
     conflicts: Vec<PathId>,
+    /// How it ends if nothing more can be done: what an earlier round could not hear.
+    doubt: Option<Outcome>,
     rounds: u32,
     suspended: Suspended,
 }
@@ -112,6 +114,7 @@ impl Takeover {
             generation,
             lost: Vec::new(),
             conflicts: Vec::new(),
+            doubt: None,
             rounds: 0,
             suspended: Suspended::No,
         }

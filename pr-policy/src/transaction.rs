@@ -120,7 +120,8 @@ impl Transaction {
         self.handle_timeout(now);
     }
 
-    /// Takes in that time has passed. Once the deadline is reached there is an outcome.
+    /// Takes in that time has passed. Once the deadline is reached there is an outcome, or, where
+    /// the map was suspended, nothing left to do but to resume it.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.courier.advance_to(now);
         loop {

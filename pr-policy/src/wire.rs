@@ -47,7 +47,9 @@ pub enum Action {
         /// To be given back with the answer.
         ticket: Ticket,
     },
-    /// Resume the map, also after the deadline; answer with [`Event::Resumed`].
+    /// Resume the map, also after the deadline, and also if [`Action::Suspend`] failed or has
+    /// not come to an end: it may still suspend the map, and has to be waited for. The last
+    /// action of a transaction; answer with [`Event::Resumed`].
     Resume {
         /// To be given back with the answer.
         ticket: Ticket,

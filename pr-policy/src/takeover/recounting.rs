@@ -14,7 +14,7 @@ use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
 use crate::limits::MAX_TAKEOVERS;
-use crate::outcome::Outcome;
+use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
 use crate::state::State;
 
@@ -95,6 +95,11 @@ fn decide(
     takeover.generation = census.generation();
     let may_go_on = takeover.rounds < MAX_TAKEOVERS;
     let next = match standing {
+        // Nothing was registered again so far: there is nothing to retract.
+        Standing::ShutOut if takeover.rounds == 1 => {
+            takeover.note_shut_out(job);
+            return takeover.end(outcome, courier);
+        }
         Standing::ShutOut => return Retracting::start(takeover, outcome, job, courier),
         Standing::Unclear => return takeover.end(outcome, courier),
         Standing::Reached => Next::Conclude,
@@ -109,6 +114,16 @@ fn decide(
 }
 
 impl Takeover {
+    /// One who asks for a preemption with a key that was never registered is not shut out.
+    fn note_shut_out(&self, job: &mut Job) {
+        let was_registered =
+            !matches!(self.goal, Goal::Kept(_)) || job.remembered_key == Some(self.key());
+        if was_registered {
+            job.effects.registration = Some(Registration::Unregistered);
+            job.effects.holding = Some(Holding::NotHeld);
+        }
+    }
+
     fn standing(&self, census: &Census, job: &Job) -> Standing {
         let key = self.key();
         let moves = census.generation().wrapping_sub(self.generation);

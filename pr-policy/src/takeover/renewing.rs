@@ -106,7 +106,10 @@ impl Renewing {
             }
             Next::Conclude => takeover.end(so_far, courier),
             Next::TakeAgain(outcome) if job.usable().is_empty() => takeover.end(outcome, courier),
-            Next::TakeAgain(_) => Taking::start(takeover, job, courier),
+            Next::TakeAgain(outcome) => {
+                takeover.doubt = Some(outcome);
+                Taking::start(takeover, job, courier)
+            }
             Next::End(outcome) => takeover.end(outcome, courier),
         }
     }

@@ -67,7 +67,10 @@ impl Taking {
             AttemptEnd::Exhausted if takeover.rounds > 1 && !trail.conflicts.is_empty() => {
                 Retracting::start(takeover, trail.into_outcome(), job, courier)
             }
-            AttemptEnd::Exhausted => takeover.end(trail.into_outcome(), courier),
+            AttemptEnd::Exhausted => {
+                let doubt = takeover.doubt.take();
+                takeover.end(doubt.unwrap_or(trail.into_outcome()), courier)
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::world::{self, Registrant};
 
 const USABLE: PathState = PathState::Usable;
 const DOUBTFUL: PathState = PathState::Doubtful;
+const DEAD: PathState = PathState::Dead;
 
 /// What may be answered to PERSISTENT RESERVE OUT.
 const OUT: &[&str] = &[
@@ -82,14 +83,25 @@ fn no_state_is_missing() {
         "Confirming",
         "FanningOut",
         "Finished",
+        "Handing",
         "Inspecting",
         "Learning",
         "Piloting",
+        "Proving",
+        "Purging",
+        "Recounting",
         "Releasing",
+        "Renewing",
         "Restoring",
+        "Resuming",
+        "Retracting",
         "Surveying",
+        "Suspending",
+        "Taking",
         "Undoing",
+        "Validating",
         "Verifying",
+        "Weighing",
     ];
     assert_eq!(seen, all);
 }
@@ -98,6 +110,7 @@ fn ways() -> Vec<Way> {
     let mut ways = reading_ways();
     ways.extend(registering_ways());
     ways.extend(releasing_ways());
+    ways.extend(takeover_ways());
     ways.extend(asking_ways());
     ways.push(way("after the end", reserve(5), &[USABLE], &["good"]));
     ways
@@ -173,7 +186,7 @@ fn registering_ways() -> Vec<Way> {
             &[USABLE, USABLE],
             &["good", "invalid"],
         ),
-        way("unregister, who holds?", end(), &[USABLE], &[]),
+        way("unregister, who is there?", end(), &[USABLE], &[]),
         way("unregister, releasing", end(), &[USABLE], &["ours"]),
         way(
             "unregister, is it gone?",
@@ -181,12 +194,31 @@ fn registering_ways() -> Vec<Way> {
             &[USABLE],
             &["ours", "good"],
         ),
+        way(
+            "unregister, who is left?",
+            end(),
+            &[USABLE, DEAD],
+            &["ours", "good", "ours"],
+        ),
+        way("unregister, purging", end(), &[USABLE, DEAD], &["nobody"]),
         way("unregister, the last path", end(), &[USABLE], &["nobody"]),
         way(
             "unregister, the last to follow",
             end(),
             &[USABLE, USABLE],
             &["nobody", "good"],
+        ),
+        way(
+            "change, what is left of the old key?",
+            change(),
+            &[USABLE, DEAD],
+            &["good"],
+        ),
+        way(
+            "change, purging the old key",
+            change(),
+            &[USABLE, DEAD],
+            &["good", "ours"],
         ),
     ]
 }
@@ -212,6 +244,85 @@ fn releasing_ways() -> Vec<Way> {
     ]
 }
 
+/// A dead path, the last, holds.
+fn takeover_ways() -> Vec<Way> {
+    let three: &[PathState] = &[USABLE, USABLE, DEAD];
+    let release = |title, answers| way(title, release(5), three, answers);
+    let single = |title, answers| way(title, self::release(5), &[USABLE, DEAD], answers);
+    let leave = |title, answers| way(title, register(0xa, 0), three, answers);
+    vec![
+        release("release, whose is it?", &["good", "good", "ours"]),
+        release("release, how many?", &["good", "good", "ours", "invalid"]),
+        release(
+            "release, how many, and who holds?",
+            &["good", "good", "ours", "invalid", "ours"],
+        ),
+        release("release, the map", &["good", "good", "ours", "ours"]),
+        release(
+            "release, the first path",
+            &["good", "good", "ours", "ours", "yes"],
+        ),
+        release(
+            "release, the last path",
+            &["good", "good", "ours", "ours", "yes", "conflict"],
+        ),
+        single("release, the only path", &["good", "ours", "ours"]),
+        release(
+            "release, looking at the other path",
+            &["good", "good", "ours", "ours", "yes", "lost"],
+        ),
+        release(
+            "release, was it taken?",
+            &[
+                "good", "good", "ours", "ours", "yes", "lost", "usable", "conflict",
+            ],
+        ),
+        single(
+            "release, was it released?",
+            &["good", "ours", "ours", "good", "lost"],
+        ),
+        release(
+            "release, the new holder",
+            &["good", "good", "ours", "ours", "yes", "good"],
+        ),
+        release(
+            "release, registering again",
+            &["good", "good", "ours", "ours", "yes", "good", "good"],
+        ),
+        leave(
+            "unregister, going back",
+            &[
+                "ours", "good", "good", "ours", "ours", "yes", "good", "invalid",
+            ],
+        ),
+        release(
+            "release, registering again to take it again",
+            &[
+                "good", "good", "ours", "ours", "yes", "lost", "usable", "conflict", "alone",
+                "dead",
+            ],
+        ),
+        release(
+            "release, were we shut out?",
+            &[
+                "good", "good", "ours", "ours", "yes", "good", "good", "good",
+            ],
+        ),
+        release(
+            "release, shut out",
+            &[
+                "good", "good", "ours", "ours", "yes", "good", "good", "good", "conflict", "good",
+            ],
+        ),
+        release(
+            "release, the map again",
+            &[
+                "good", "good", "ours", "ours", "yes", "good", "good", "good", "good",
+            ],
+        ),
+    ]
+}
+
 fn asking_ways() -> Vec<Way> {
     let other = || preempt(0xb, VictimCommands::Finish);
     let own = || preempt(0xa, VictimCommands::Finish);
@@ -224,6 +335,18 @@ fn asking_ways() -> Vec<Way> {
             reserve(5),
             &[USABLE],
             &["lost"],
+        ),
+        way(
+            "reserve, do we hold?",
+            reserve(5),
+            &[USABLE, DEAD],
+            &["conflict"],
+        ),
+        way(
+            "reserve, are we registered?",
+            reserve(5),
+            &[USABLE, DEAD],
+            &["conflict", "invalid", "ours", "ours"],
         ),
         way("clear", clear(), &[USABLE], &[]),
         way(
@@ -240,24 +363,31 @@ fn asking_ways() -> Vec<Way> {
             &[USABLE],
             &["good"],
         ),
-        way("preempt ourselves, who holds?", own(), &[USABLE], &[]),
+        way("preempt ourselves, who holds?", own(), two, &[]),
         way(
-            "preempt ourselves, who holds now?",
+            "preempt ourselves, leaving; who holds now?",
             own(),
             two,
-            &["ours", "good"],
-        ),
-        way(
-            "preempt ourselves, coming back",
-            own(),
-            two,
-            &["ours", "good", "ours"],
+            &["nobody", "good"],
         ),
         way(
             "preempt ourselves, leaving",
             own(),
             &[USABLE],
             &["nobody", "good", "nobody"],
+        ),
+        way("preempt ourselves, the map", own(), two, &["ours"]),
+        way(
+            "preempt ourselves, was it taken?",
+            own(),
+            &[USABLE],
+            &["ours", "lost"],
+        ),
+        way(
+            "preempt ourselves, registering again",
+            own(),
+            two,
+            &["ours", "yes", "good"],
         ),
     ]
 }
@@ -305,7 +435,9 @@ fn section(way: &Way) -> String {
 /// Goes the way, answering the oldest action each time.
 fn enter(way: &Way) -> (Transaction, Vec<Action>, Duration) {
     let options = Options::for_request(&way.request);
-    let mut transaction = Transaction::new(way.request.clone(), narrate::map(way.paths), options);
+    let mut snapshot = narrate::map(way.paths);
+    snapshot.remembered_holding = true;
+    let mut transaction = Transaction::new(way.request.clone(), snapshot, options);
     let mut now = Duration::ZERO;
     let mut under_way = poll(&mut transaction);
     for word in way.answers {

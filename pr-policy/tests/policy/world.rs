@@ -84,9 +84,10 @@ pub(crate) struct Run {
     pub(crate) actions: String,
     pub(crate) outcome: Outcome,
     pub(crate) effects: Effects,
+    /// Whether a path was out of reach from the start.
+    pub(crate) has_dead_paths: bool,
     /// The reservation read last, if one was read.
     pub(crate) last_reservation: Option<Option<Reservation>>,
-    pub(crate) ended: Duration,
 }
 
 /// Who an action is for, or an answer from.
@@ -197,8 +198,14 @@ impl World {
         self
     }
 
+    fn has_dead_paths(&self) -> bool {
+        let mut paths = self.snapshot.paths.iter();
+        paths.any(|path| path.state == PathState::Dead)
+    }
+
     pub(crate) fn run(self, request: Request) -> Run {
         let transaction = Transaction::new(request, self.snapshot.clone(), self.options);
+        let has_dead_paths = self.has_dead_paths();
         Stage {
             world: self,
             transaction,
@@ -214,8 +221,8 @@ impl World {
                 actions: String::new(),
                 outcome: Outcome::NoUsablePath,
                 effects: Effects::default(),
+                has_dead_paths,
                 last_reservation: None,
-                ended: Duration::ZERO,
             },
             shown_state: "",
         }
@@ -257,7 +264,11 @@ impl Stage {
             "the map stays suspended\n{}",
             self.run.trace
         );
-        self.run.ended = self.now;
+        assert!(
+            self.now <= self.latest(),
+            "ended too late\n{}",
+            self.run.trace
+        );
         self.run.effects = self.transaction.effects().clone();
         let end = format!(
             "= {}{}\n",
