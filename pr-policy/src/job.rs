@@ -26,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) fan_out: FanOut,
     pub(crate) doubt: Doubt,
     pub(crate) effects: Effects,
+    /// How often our registrations were preempted to end them.
+    pub(crate) purges: u32,
 }
 
 impl Job {
@@ -41,6 +43,7 @@ impl Job {
             fan_out: options.fan_out,
             doubt: options.doubt,
             effects: Effects::default(),
+            purges: 0,
         }
     }
 

@@ -6,13 +6,14 @@ use scsi_pr::{Reservation, ReservationKey, ReservationType};
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
+use crate::limits::MAX_PURGES;
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::register::Piloting;
 use crate::request::{Preempt, Register, RegisterMode, VictimCommands};
 use crate::restore::Restoring;
 use crate::state::State;
-use crate::weigh::{Inheritance, Question, Weighing};
+use crate::weigh::{Inheritance, Question, Reservations, Weighing};
 
 /// Waits for a path to accept PREEMPT.
 #[derive(Debug, Clone)]
@@ -75,17 +76,25 @@ fn unregistered(
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
+    job.purges += 1;
     if matches!(end, AttemptEnd::Done(_)) {
         job.effects.holding = Some(Holding::NotHeld);
         return Restoring::start_after_preempt(job, courier);
     }
+    if trail.unknown.is_empty() {
+        return Piloting::start(register, job, courier);
+    }
     // Where it may have been executed, REGISTER would meet a conflict although all went well.
-    let mode = if trail.unknown.is_empty() {
-        register.mode
-    } else {
-        RegisterMode::Ignore
+    let register = Register {
+        mode: RegisterMode::Ignore,
+        ..register
     };
-    Piloting::start(Register { mode, ..register }, job, courier)
+    if job.purges >= MAX_PURGES {
+        return Piloting::start(register, job, courier);
+    }
+    // Once this path is unregistered nobody is left who could purge the others.
+    let question = Question::Unregister(register, Reservations::ReleasedWhereReachable);
+    Weighing::start(question, job, courier)
 }
 
 fn inherited(

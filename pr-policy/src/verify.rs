@@ -89,6 +89,8 @@ impl Doubt {
         match &job.request {
             Request::Reserve(reserve) => reserve.was_executed(&ReadReservation::decode(data).ok()?),
             Request::Clear(clear) => clear.was_executed(job, &ReadKeys::decode(data).ok()?),
+            // Either all are gone, or the device has refused it: the keys are the same.
+            Request::Preempt(preempt) if preempt.victim.is_none() => None,
             Request::Preempt(preempt) => {
                 Some(preempt.was_executed(self.aftermath, &ReadKeys::decode(data).ok()?))
             }

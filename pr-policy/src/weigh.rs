@@ -99,14 +99,20 @@ impl Weighing {
 /// Nobody can say what is there.
 fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
     match (read, question) {
-        // That is what every path said.
+        // That is what every path said; one that cannot be asked may be the holder.
+        (Outcome::Unreachable { path }, Question::Reserve(_)) if job.nexuses_out_of_reach() > 0 => {
+            Outcome::Unknown { path }
+        }
         (_, Question::Reserve(_)) => Outcome::Conflict,
         // Every path has the new key, and there are no others.
         (_, Question::Inherit(_)) if job.nexuses_out_of_reach() == 0 => Outcome::Done,
         // Something was changed already.
-        (Outcome::Unreachable { path }, Question::Released(_) | Question::Inherit(_)) => {
-            Outcome::Unknown { path }
-        }
+        (
+            Outcome::Unreachable { path },
+            Question::Released(_)
+            | Question::Inherit(_)
+            | Question::Unregister(_, Reservations::ReleasedWhereReachable),
+        ) => Outcome::Unknown { path },
         (read, _) => read,
     }
 }
