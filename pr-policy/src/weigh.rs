@@ -1,21 +1,22 @@
 //! Decisions that depend on whose the registrations are that no usable path has.
 
+mod inheriting;
 mod proving;
+mod unregistering;
 
-use scsi_pr::{Reservation, ReservationKey};
+use scsi_pr::Reservation;
 
+pub(crate) use self::inheriting::Inheritance;
+use self::inheriting::inherit;
 pub(crate) use self::proving::Proving;
+use self::unregistering::unregister;
 use crate::census::CensusReading;
 use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
-use crate::limits::MAX_PURGES;
 use crate::outcome::{Holding, Outcome};
-use crate::purge::{Purging, Purpose};
 use crate::reading::Progress;
-use crate::register::Piloting;
-use crate::release::Releasing;
-use crate::request::{Register, RegisterMode, Release, Reserve};
+use crate::request::{Register, Release, Reserve};
 use crate::state::State;
 use crate::takeover::{Goal, Takeover};
 use crate::transaction::Doubt;
@@ -38,15 +39,6 @@ pub(crate) enum Question {
     Unregister(Register, Reservations),
     /// The usable paths have the new key: what is left of the old one?
     Inherit(Inheritance),
-}
-
-/// What the old key of this node left behind goes to the new one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Inheritance {
-    pub(crate) new_key: ReservationKey,
-    pub(crate) old_key: ReservationKey,
-    /// How often it has been tried.
-    pub(crate) purges: u32,
 }
 
 /// Whether our own reservation has been dealt with already.
@@ -161,137 +153,6 @@ impl State {
     }
 }
 
-fn unregister(
-    register: Register,
-    reservations: Reservations,
-    census: &Census,
-    job: &mut Job,
-    courier: &mut Courier,
-) -> State {
-    let may_be_ours = census
-        .reservation()
-        .and_then(|held| releasable(held, &register, census, job));
-    match (may_be_ours, reservations) {
-        (
-            Some(Reservation {
-                key,
-                reservation_type,
-                ..
-            }),
-            Reservations::Standing,
-        ) => {
-            let release = Release {
-                key,
-                reservation_type,
-            };
-            return Releasing::start_before_unregistering(register, release, job, courier);
-        }
-        (Some(held), Reservations::ReleasedWhereReachable)
-            if !held.reservation_type.is_all_registrants() =>
-        {
-            match job.judge_holder_of_any_key(census, &held) {
-                Ownership::Ours => {
-                    let goal = Goal::Unregistered(held.reservation_type);
-                    let takeover = Takeover::of_dead_path(held.key, goal, census.generation());
-                    return takeover.start(job, courier);
-                }
-                Ownership::Unclear => return State::Finished(unclear(&held)),
-                Ownership::Foreign => {}
-            }
-        }
-        _ => {}
-    }
-    let left = job.own_key().filter(|key| {
-        let is_left = census.left_behind(*key, job);
-        is_left.is_some_and(|owner| job.may_act_on(owner)) || census.is_all_ours(*key, job)
-    });
-    match left {
-        Some(key) => Purging::start(Purpose::Unregister { register, key }, job, courier),
-        None if job.usable().is_empty() => State::Finished(Outcome::NoUsablePath),
-        None => Piloting::start(register, job, courier),
-    }
-}
-
-/// What has to be released, and with which key, before a path of this node may be without a
-/// registration. A reservation of all registrants ends with the last of them: if they are all
-/// this node's it would fail the I/O of the paths that go first.
-fn releasable(
-    held: Reservation,
-    register: &Register,
-    census: &Census,
-    job: &Job,
-) -> Option<Reservation> {
-    if !held.reservation_type.is_all_registrants() {
-        return Some(held).filter(|held| may_hold(held.key, register, job));
-    }
-    let key = job.own_key()?;
-    let is_alone = census.is_the_only_key(key) && census.may_be_all_ours(key, job);
-    is_alone.then_some(Reservation { key, ..held })
-}
-
-/// A RELEASE works only on the nexus that holds, with the holder's key: sent in vain it does
-/// nothing. So where no key of ours is known, and the device will unregister whatever is there,
-/// any holder's key is tried.
-fn may_hold(holder: ReservationKey, register: &Register, job: &Job) -> bool {
-    match (job.own_key(), register.mode) {
-        (Some(own), _) => own == holder,
-        (None, RegisterMode::Ignore) => true,
-        (None, RegisterMode::Compare) => false,
-    }
-}
-
-fn inherit(
-    inheritance: Inheritance,
-    census: &Census,
-    job: &mut Job,
-    courier: &mut Courier,
-) -> State {
-    let Inheritance {
-        new_key,
-        old_key,
-        purges,
-    } = inheritance;
-    if purges > 0
-        && let Some(held) = census.single_holder(new_key)
-    {
-        job.effects.holding = Some(Holding::Held(held.reservation_type));
-    }
-    let Some(owner) = census.stale(old_key, job) else {
-        return State::Finished(Outcome::Done);
-    };
-    let held = census.single_holder(old_key);
-    if job.may_act_on(owner) && purges < MAX_PURGES {
-        return Purging::start(
-            Purpose::Inherit(inheritance.once_more(), held),
-            job,
-            courier,
-        );
-    }
-    match held {
-        Some(held) if job.judge_victim(census, &held) != Ownership::Foreign => {
-            State::Finished(unclear(&held))
-        }
-        _ => State::Finished(Outcome::Done),
-    }
-}
-
-impl Inheritance {
-    pub(crate) fn new(new_key: ReservationKey, old_key: ReservationKey) -> Self {
-        Self {
-            new_key,
-            old_key,
-            purges: 0,
-        }
-    }
-
-    fn once_more(self) -> Self {
-        Self {
-            purges: self.purges + 1,
-            ..self
-        }
-    }
-}
-
 fn unclear(held: &Reservation) -> Outcome {
     Outcome::HolderUnreachable {
         key: held.key,
@@ -305,21 +166,6 @@ impl Job {
         match census.preemptible_holder(held.key, self) {
             owner if self.may_act_on(owner) => Ownership::Ours,
             owner => owner,
-        }
-    }
-
-    /// The same, also where no key of ours is known: then only ports can tell, and what they do
-    /// not tell is none of our business.
-    fn judge_holder_of_any_key(&self, census: &Census, held: &Reservation) -> Ownership {
-        if self.own_key().is_some() {
-            return self.judge_victim(census, held);
-        }
-        match (
-            census.is_member(held.key, self),
-            census.preemptible_holder(held.key, self),
-        ) {
-            (Some(true), owner) => owner,
-            _ => Ownership::Foreign,
         }
     }
 
