@@ -231,3 +231,185 @@ fn together(owners: impl Iterator<Item = Ownership>) -> Option<Ownership> {
         _ => Ownership::Unclear,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use Ownership::{Foreign, Ours, Unclear};
+    use scsi_pr::{IscsiTransportId, ReservationType, Scope, TransportId, UnitAttention};
+
+    use super::*;
+    use crate::request::{Release, Request};
+    use crate::snapshot::{Path, PathId, PathState, Snapshot};
+    use crate::transaction::Options;
+
+    const KEY: ReservationKey = ReservationKey(0xa);
+    const TYPE: ReservationType = ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY;
+
+    fn port(address: u64) -> TransportId {
+        TransportId::Sas { address }
+    }
+
+    /// Paths 1 and 2 are usable, 3 is dead; three nexuses are remembered to be registered.
+    fn job(holding: bool) -> Job {
+        let state = |id| {
+            if id == 3 {
+                PathState::Dead
+            } else {
+                PathState::Usable
+            }
+        };
+        let path = |id: u32| Path {
+            id: PathId(id),
+            state: state(id),
+            initiator_port: Some(port(u64::from(id))),
+        };
+        let snapshot = Snapshot {
+            paths: (1..=3).map(path).collect(),
+            remembered_key: Some(KEY),
+            remembered_holding: holding,
+            remembered_nexuses: 3,
+            ..Snapshot::default()
+        };
+        let request = Request::Release(Release {
+            key: KEY,
+            reservation_type: TYPE,
+        });
+        let options = Options::for_request(&request);
+        Job::new(request, snapshot, options)
+    }
+
+    /// Ports registered with the key; the last one holds.
+    fn named(ports: impl IntoIterator<Item = TransportId>) -> Census {
+        let descriptor = |transport_id| FullStatusDescriptor {
+            key: KEY,
+            all_tg_pt: false,
+            holder: false,
+            scope: Scope::LOGICAL_UNIT,
+            reservation_type: TYPE,
+            relative_target_port: 1,
+            transport_id,
+        };
+        let mut descriptors: Vec<_> = ports.into_iter().map(descriptor).collect();
+        if let Some(last) = descriptors.last_mut() {
+            last.holder = true;
+        }
+        Census::Named(ReadFullStatus::new(7, descriptors))
+    }
+
+    fn ports(addresses: &[u64]) -> Census {
+        named(addresses.iter().map(|address| port(*address)))
+    }
+
+    fn counted(count: usize) -> Census {
+        Census::Counted {
+            keys: ReadKeys::new(7, [KEY].repeat(count)),
+            reservation: None,
+        }
+    }
+
+    #[test]
+    fn whose_it_is_by_the_ports() {
+        let rows: [(&[u64], _, _, _, _); 7] = [
+            // Registered ports, whose the holder is, whether it may be preempted, what the
+            // usable paths leave behind, whether we are registered.
+            (&[1, 2], Ours, Ours, None, Some(true)),
+            (&[1, 2, 3], Ours, Ours, Some(Ours), Some(true)),
+            // A usable path without a registration, and a dead one with it.
+            (&[1, 3], Ours, Ours, Some(Ours), Some(true)),
+            (&[1, 1], Ours, Ours, Some(Ours), Some(true)),
+            (&[1, 2, 99], Foreign, Foreign, Some(Foreign), Some(true)),
+            (&[99, 3], Ours, Unclear, Some(Foreign), Some(true)),
+            (&[99], Foreign, Foreign, Some(Foreign), Some(false)),
+        ];
+        for (registered, holder, victim, left, member) in rows {
+            let (census, job) = (ports(registered), job(true));
+            assert_eq!(census.holder(KEY, &job), holder, "{registered:?}");
+            assert_eq!(
+                census.preemptible_holder(KEY, &job),
+                victim,
+                "{registered:?}"
+            );
+            assert_eq!(census.left_behind(KEY, &job), left, "{registered:?}");
+            assert_eq!(census.is_member(KEY, &job), member, "{registered:?}");
+        }
+    }
+
+    #[test]
+    fn whose_it_is_by_counting() {
+        let rows = [
+            // How many, whether the record says that we hold, whose the holder is, what the
+            // usable paths leave behind, what is left of an old key.
+            (0, true, Ours, None, None),
+            (1, true, Ours, None, Some(Ours)),
+            (2, true, Ours, None, Some(Unclear)),
+            (3, true, Ours, Some(Ours), Some(Unclear)),
+            (3, false, Unclear, Some(Ours), Some(Unclear)),
+            (4, true, Unclear, Some(Unclear), Some(Unclear)),
+        ];
+        for (count, holding, holder, left, stale) in rows {
+            let (census, job) = (counted(count), job(holding));
+            assert_eq!(census.holder(KEY, &job), holder, "{count}");
+            assert_eq!(census.left_behind(KEY, &job), left, "{count}");
+            assert_eq!(census.stale(KEY, &job), stale, "{count}");
+            let is_gone = (count == 0).then_some(false);
+            assert_eq!(census.is_member(KEY, &job), is_gone, "{count}");
+        }
+    }
+
+    #[test]
+    fn what_weakens_the_record() {
+        let holder = |change: fn(&mut Job)| {
+            let mut job = job(true);
+            change(&mut job);
+            counted(3).holder(KEY, &job)
+        };
+        assert_eq!(holder(|_| ()), Ours);
+        let news = |job: &mut Job| job.effects.news.push(UnitAttention::RegistrationsPreempted);
+        assert_eq!(holder(news), Unclear);
+        assert_eq!(holder(|job| job.remembered_key = None), Unclear);
+        assert_eq!(holder(|job| drop(job.paths.pop())), Ours);
+        let all_within_reach = |job: &mut Job| {
+            job.paths.pop();
+            job.remembered_nexuses = 2;
+        };
+        assert_eq!(holder(all_within_reach), Foreign);
+        let nothing_recorded = |job: &mut Job| {
+            job.paths.pop();
+            job.remembered_nexuses = 0;
+        };
+        assert_eq!(holder(nothing_recorded), Unclear);
+    }
+
+    /// A port that this host cannot name proves nothing about another; the count has to.
+    #[test]
+    fn a_host_that_does_not_know_its_ports() {
+        let mut job = job(true);
+        job.paths[2].initiator_port = None;
+        assert_eq!(ports(&[1, 2, 99]).holder(KEY, &job), Ours);
+        assert_eq!(ports(&[1, 2, 98, 99]).holder(KEY, &job), Unclear);
+        assert_eq!(ports(&[1, 99]).is_member(KEY, &job), Some(true));
+        assert_eq!(ports(&[99]).is_member(KEY, &job), None);
+        job.own_ports.push(port(99));
+        assert_eq!(ports(&[1, 2, 98, 99]).holder(KEY, &job), Ours);
+    }
+
+    #[test]
+    fn another_session_of_our_iscsi_initiator_is_ours() {
+        let session = |name: &str, isid| {
+            TransportId::Iscsi(IscsiTransportId::Port {
+                name: name.into(),
+                isid,
+            })
+        };
+        let mut job = job(false);
+        for path in &mut job.paths {
+            path.initiator_port = Some(session("iqn.2026-01.example:us", 1));
+        }
+        let census = named([session("iqn.2026-01.Example:us", 2)]);
+        assert_eq!(census.holder(KEY, &job), Ours);
+        let census = named([session("iqn.2026-01.example:them", 1)]);
+        assert_eq!(census.holder(KEY, &job), Foreign);
+    }
+}

@@ -10,6 +10,7 @@
 //!   unregister:  Weighing ─► [Releasing ─► [Confirming] ─► Weighing]
 //!                         ├─► Piloting ─► FanningOut ─► end
 //!                         ├─► Purging ─► Restoring ─► end
+//!                         │      └─ no answer: Weighing again
 //!                         └─► takeover
 //!   reserve:     Asking ─► [Verifying] ─► end
 //!                       └─► Weighing ─► [Proving] ─► end

@@ -201,12 +201,12 @@ fn registering_ways() -> Vec<Way> {
             &["ours", "good", "ours"],
         ),
         way("unregister, purging", end(), &[USABLE, DEAD], &["nobody"]),
-        way("unregister, the last path", end(), &[USABLE], &["nobody"]),
+        way("unregister, the last path", end(), &[USABLE], &["empty"]),
         way(
             "unregister, the last to follow",
             end(),
             &[USABLE, USABLE],
-            &["nobody", "good"],
+            &["empty", "good"],
         ),
         way(
             "change, what is left of the old key?",
