@@ -83,10 +83,7 @@ impl FanningOut {
             command: register.following_command(),
             insist: Some(register.insisting_command()),
             stale: trail.conflicts.clone(),
-            width: match job.fan_out {
-                FanOut::Parallel => Width::All,
-                FanOut::Sequential => Width::One,
-            },
+            width: job.width(),
             persistence: if register.is_unregister() {
                 Persistence::Deadline
             } else {
@@ -157,6 +154,14 @@ fn note_effects(register: &Register, changed: &[PathId], end: &BroadcastEnd, job
 }
 
 impl Job {
+    /// How many registrations the device is given at once.
+    pub(crate) fn width(&self) -> Width {
+        match self.fan_out {
+            FanOut::Parallel => Width::All,
+            FanOut::Sequential => Width::One,
+        }
+    }
+
     /// What is registered once these paths have accepted.
     pub(crate) fn registered(&self, register: &Register, accepted: &[PathId]) -> Registration {
         let covered = accepted

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use scsi_pr::ReservationKey;
 
-use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
 use crate::outcome::{Outcome, Registration};
@@ -57,7 +57,7 @@ impl Restoring {
             command: register.command(),
             insist: None,
             stale: Vec::new(),
-            width: Width::All,
+            width: job.width(),
             persistence: Persistence::Deadline,
         };
         let progress = Broadcast::start(courier, lanes, Vec::new(), orders);

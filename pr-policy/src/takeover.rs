@@ -34,9 +34,10 @@ pub(crate) use self::recounting::Recounting;
 pub(crate) use self::renewing::{Renewing, Validating};
 pub(crate) use self::retracting::Retracting;
 pub(crate) use self::taking::Taking;
-use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, MapChange, Persistence, Settled, Verdict};
 use crate::job::Job;
+use crate::mutation::Mutation;
 use crate::outcome::Outcome;
 use crate::reading::Progress;
 use crate::request::{Preempt, VictimCommands};
@@ -121,7 +122,7 @@ impl Takeover {
     }
 
     pub(crate) fn start(self, job: &mut Job, courier: &mut Courier) -> State {
-        if job.usable().len() < 2 {
+        if job.usable().len() < 2 || job.makes(Mutation::NoSuspend) {
             return Taking::start(self, job, courier);
         }
         courier.suspend();
@@ -151,7 +152,7 @@ impl Takeover {
             command: job.imposing(key).command(),
             insist: None,
             stale: Vec::new(),
-            width: Width::All,
+            width: job.width(),
             persistence: Persistence::Deadline,
         };
         let lanes = lanes.map(|path| Vec::from([path])).collect();

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use pr_policy::{Doubt, Holding, Outcome, Registration, VictimCommands};
+use pr_policy::{Doubt, FanOut, Holding, Outcome, Registration, VictimCommands};
 
 use crate::narrate::{preempt, register, register_ignore, release, reserve};
 use crate::traces::Traces;
@@ -195,6 +195,15 @@ fn release_taking_over() {
             "the new holder dies before the look",
             &["good good good not-sent | dead", GOOD, DEAD],
             ours,
+        )
+        .with(
+            "one at a time, asked for",
+            &[GOOD, GOOD, GOOD, DEAD],
+            |world| {
+                let mut world = world.registrants(&[&[(1, 0xa, 0), (4, 0xa, 5)]]);
+                world.options.fan_out = FanOut::Sequential;
+                world.reservations(&[(0xa, 5)])
+            },
         )
         .with(
             "a path does not come back",
