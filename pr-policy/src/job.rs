@@ -28,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) effects: Effects,
     /// How often our registrations were preempted to end them.
     pub(crate) purges: u32,
+    #[cfg(feature = "world")]
+    pub(crate) mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Job {
@@ -44,6 +46,8 @@ impl Job {
             doubt: options.doubt,
             effects: Effects::default(),
             purges: 0,
+            #[cfg(feature = "world")]
+            mutation: options.mutation,
         }
     }
 

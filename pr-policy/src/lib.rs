@@ -26,6 +26,7 @@ mod job;
 mod keys;
 mod learn;
 mod limits;
+mod mutation;
 mod outcome;
 mod path_return;
 mod purge;
@@ -51,6 +52,8 @@ pub mod world;
 
 pub use keys::{ConfiguredKey, KeyPlan, KeyRefusal, authorise};
 pub use limits::Limits;
+#[cfg(feature = "world")]
+pub use mutation::Mutation;
 pub use outcome::{Effects, Holding, Outcome, Registration};
 pub use path_return::{Membership, PathReturn, Settlement, Trust};
 pub use recovery::recovery;

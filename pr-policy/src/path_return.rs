@@ -28,6 +28,7 @@ use crate::census::CensusReading;
 use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
+use crate::mutation::Mutation;
 use crate::outcome::{Effects, Holding, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Read, Register, RegisterMode, Request};
@@ -145,6 +146,12 @@ impl PathReturn {
             (Membership::Ended, _, _) | (_, None, _) => machine.leave(AfterLeaving::Reinstate),
             (Membership::Lasting, Some(_), Trust::Suspect) => {
                 machine.leave(AfterLeaving::StartOver)
+            }
+            (Membership::Lasting, Some(key), _)
+                if machine.job.makes(Mutation::RegisterBeforeCheck) =>
+            {
+                let progress = machine.impose(key);
+                machine.validated(progress)
             }
             (Membership::Lasting, Some(key), Trust::Trusted) => machine.validate(key),
         };
@@ -322,9 +329,9 @@ impl PathReturn {
         };
         match census.members(key, &self.job) {
             Some(0) => self.expelled(),
-            Some(_) => self.join(key, Proof::Named(census.pr_generation())),
+            Some(_) => self.join(key, Proof::Named(census.generation())),
             None if self.others().is_empty() && census.count(key) > 0 => {
-                self.join(key, Proof::Counted(census.pr_generation()))
+                self.join(key, Proof::Counted(census.generation()))
             }
             None if self.others().is_empty() => self.expelled(),
             None => self.ask_others(key, Joined::No),
@@ -396,7 +403,7 @@ impl PathReturn {
                 .members(key, &self.job)
                 .is_some_and(|count| count > 1),
             Proof::Counted(seen) => {
-                census.count(key) > 1 && census.pr_generation() == seen.wrapping_add(1)
+                census.count(key) > 1 && census.generation() == seen.wrapping_add(1)
             }
             Proof::Vouched => false,
         };
@@ -493,13 +500,6 @@ impl Census {
             Ownership::Foreign => count,
             Ownership::Unclear => None,
         })
-    }
-
-    fn pr_generation(&self) -> u32 {
-        match self {
-            Self::Named(status) => status.generation,
-            Self::Counted { keys, .. } => keys.generation,
-        }
     }
 }
 

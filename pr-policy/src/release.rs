@@ -9,6 +9,7 @@ use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::holder::HolderReading;
 use crate::job::{Job, release_command};
+use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::register::Piloting;
@@ -104,6 +105,7 @@ impl Releasing {
         let behind: Vec<PathId> = answers.behind.iter().map(|(path, _)| *path).collect();
         job.demote(&behind);
         match purpose {
+            Purpose::Asked if job.makes(Mutation::SkipReread) => State::Finished(Outcome::Done),
             _ if !answers.done.is_empty() => {
                 Confirming::start(release, purpose, answers, job, courier)
             }

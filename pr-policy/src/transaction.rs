@@ -45,6 +45,9 @@ pub struct Options {
     pub fan_out: FanOut,
     /// What to do when it cannot be told whose a registration is.
     pub doubt: Doubt,
+    /// A deliberate mistake, for the world.
+    #[cfg(feature = "world")]
+    pub mutation: Option<crate::mutation::Mutation>,
 }
 
 /// What to do without evidence that a registration or reservation is this node's own.
@@ -78,6 +81,8 @@ impl Options {
             limits,
             fan_out: FanOut::Parallel,
             doubt: Doubt::Refuse,
+            #[cfg(feature = "world")]
+            mutation: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::census::CensusReading;
 use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
+use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::request::{Register, Release, Reserve};
@@ -115,6 +116,7 @@ fn released(release: &Release, census: &Census, job: &mut Job, courier: &mut Cou
         return State::Finished(Outcome::Done);
     };
     match job.judge_victim(census, &held) {
+        _ if job.makes(Mutation::ForgetDeadHolder) => State::Finished(Outcome::Done),
         // One disk that is registered and does not hold may release in vain.
         Ownership::Foreign => {
             job.effects.holding = Some(Holding::NotHeld);
@@ -164,6 +166,7 @@ impl Job {
     /// Whose the holder is, for one who wants to preempt it; in doubt, what the caller chose.
     pub(crate) fn judge_victim(&self, census: &Census, held: &Reservation) -> Ownership {
         match census.preemptible_holder(held.key, self) {
+            _ if self.makes(Mutation::CountKeys) => Ownership::Ours,
             owner if self.may_act_on(owner) => Ownership::Ours,
             owner => owner,
         }

@@ -13,7 +13,7 @@
 //! candidates; when the command ends, those that contradict its outcome are dropped. A promise is
 //! broken when no candidate is left that agrees with the simulated unit.
 //!
-//! [`search`] walks through every history within bounds.
+//! [`search`] walks through every history within bounds, [`random`] through few very long ones.
 #![allow(
     clippy::indexing_slicing,
     reason = "nodes and paths are numbered by the world itself"
@@ -21,9 +21,11 @@
 
 mod alphabet;
 mod books;
+mod exclusion;
 mod machine;
 mod op;
 mod promise;
+pub mod random;
 mod reference;
 pub mod search;
 mod setting;
@@ -32,6 +34,7 @@ mod trace;
 
 pub use alphabet::Alphabet;
 pub use books::Record;
+pub use exclusion::Exclusion;
 pub use op::{Fault, Link, Op};
 pub use promise::{Promise, Violation};
 pub use setting::{Setting, Wiring};

@@ -10,6 +10,7 @@ use super::{Goal, Taken, Takeover};
 use crate::attempt::{Attempt, AttemptEnd, Reversal, Trail};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
+use crate::mutation::Mutation;
 use crate::reading::Progress;
 use crate::snapshot::PathId;
 use crate::state::State;
@@ -77,6 +78,9 @@ impl Taking {
 
 fn taken(holder: Taken, mut takeover: Takeover, job: &mut Job, courier: &mut Courier) -> State {
     takeover.generation = takeover.generation.wrapping_add(1);
+    if job.makes(Mutation::ResumeTooEarly) {
+        courier.resume();
+    }
     match takeover.goal {
         Goal::Kept(_) => Renewing::start(takeover, Next::Validate(holder), job, courier),
         Goal::Released(held) | Goal::Unregistered(held) => {

@@ -7,6 +7,7 @@ use crate::courier::Courier;
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
 use crate::limits::MAX_PURGES;
+use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome};
 use crate::purge::{Purging, Purpose};
 use crate::state::State;
@@ -36,7 +37,8 @@ pub(super) fn inherit(
     {
         job.effects.holding = Some(Holding::Held(held.reservation_type));
     }
-    let Some(owner) = census.stale(old_key, job) else {
+    let stale = census.stale(old_key, job);
+    let Some(owner) = stale.filter(|_| !job.makes(Mutation::LeaveOldKey)) else {
         return State::Finished(Outcome::Done);
     };
     let held = census.single_holder(old_key);

@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use scsi_pr::{ReservationKey, ReservationType};
 
-use super::op::{Link, Op};
+use super::exclusion::Exclusion;
+use super::op::{Fault, Link, Op};
+use super::search::Kinds;
 use super::stage::World;
 use crate::request::{
     Clear, Preempt, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,
@@ -20,6 +22,12 @@ pub struct Alphabet {
     pub keys: Vec<Vec<ReservationKey>>,
     /// By node: states its paths may get.
     pub links: Vec<Vec<Link>>,
+    /// Whether registrations are for all target ports.
+    pub all_tg_pt: bool,
+    /// What is left out.
+    pub exclusions: Vec<Exclusion>,
+    /// Whether the reservation may be moved to another node.
+    pub moves: bool,
     /// By node: how many of its paths may be away at once.
     pub most_away: Vec<usize>,
 }
@@ -72,7 +80,9 @@ impl Alphabet {
                 requests.extend(self.reservations(key));
                 requests.extend(self.preemptions(world, node, key));
                 requests.push(Request::Clear(Clear { key }));
-                requests.extend(moves(world, node, key));
+                if self.moves {
+                    requests.extend(moves(world, node, key));
+                }
             }
             None => {
                 let key = self.keys[node].first().copied();
@@ -80,6 +90,37 @@ impl Alphabet {
             }
         }
         requests
+    }
+
+    /// Everything that may go wrong just before the next thing a node would do.
+    #[must_use]
+    pub fn faults(&self, world: &World, node: usize, kinds: Kinds) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if kinds.mishaps {
+            faults.extend(world.mishaps(node));
+        }
+        if kinds.links {
+            let changes = self.link_changes(world, node).into_iter();
+            faults.extend(changes.map(|(path, link)| Fault::Link { node, path, link }));
+        }
+        if kinds.meddling {
+            for other in (0..world.setting().nodes()).filter(|other| *other != node) {
+                let requests = self.intrusions(world, other).into_iter();
+                faults.extend(requests.map(|request| Fault::Meddle {
+                    node: other,
+                    request,
+                }));
+            }
+        }
+        if kinds.crashes && world.can_crash(node) {
+            faults.push(Fault::Crash);
+        }
+        let is_left_out = |fault: &Fault| {
+            let mut exclusions = self.exclusions.iter();
+            exclusions.any(|exclusion| exclusion.covers(world, node, fault))
+        };
+        faults.retain(|fault| !is_left_out(fault));
+        faults
     }
 
     /// The commands with which a node may step into another's: those that take something away.
@@ -112,7 +153,7 @@ impl Alphabet {
                     },
                     new_key: *new_key,
                     aptpl: false,
-                    all_tg_pt: false,
+                    all_tg_pt: self.all_tg_pt,
                     transport_ids: Vec::new(),
                 }));
             }
@@ -160,15 +201,21 @@ impl Alphabet {
     }
 }
 
-/// Moves to other nodes that are registered, to the key that they have: a node that knows
-/// nothing of its registration cannot use it on more than the one path.
+/// Moves to other nodes that are registered, to a nexus with the key that it has: a node that
+/// knows nothing of its registration cannot use it on more than the one path.
 fn moves(world: &World, node: usize, key: ReservationKey) -> Vec<Request> {
     let mut requests = Vec::new();
     for other in (0..world.setting().nodes()).filter(|other| *other != node) {
         let Some(new_key) = world.key(other) else {
             continue;
         };
-        let nexus = world.setting().nexus(other, 0);
+        let paths = 0..world.setting().paths(other);
+        let Some(nexus) = paths
+            .map(|path| world.setting().nexus(other, path))
+            .find(|nexus| world.unit.registered_key(nexus) == Some(new_key))
+        else {
+            continue;
+        };
         for unregister in [false, true] {
             requests.push(Request::RegisterAndMove(RegisterAndMove {
                 key,

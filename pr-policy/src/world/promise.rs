@@ -368,6 +368,25 @@ impl World {
     }
 }
 
+impl Violation {
+    /// What is left of it without keys, nodes and paths: two of one kind mostly have one cause.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let is_told = |line: &&String| !line.starts_with(' ') || line.contains('!');
+        let last = self.history.iter().rposition(|line| !line.starts_with(' '));
+        let told = self.history.iter().skip(last.unwrap_or(0)).filter(is_told);
+        let mut kind = format!("{}", self.promise);
+        for line in told {
+            let words = line.split([' ', ':', ',']);
+            for word in words.filter(|word| word.chars().all(|c| !c.is_ascii_digit())) {
+                kind.push(' ');
+                kind.push_str(word);
+            }
+        }
+        kind
+    }
+}
+
 struct Key(Option<ReservationKey>);
 
 impl fmt::Display for Key {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use scsi_pr::device_server::LogicalUnit;
-use scsi_pr::{AnswerClass, ReservationKey, ReservationType, classify_for};
+use scsi_pr::{AnswerClass, Refusal, ReservationKey, ReservationType, classify_for};
 
 use super::setting::Setting;
 use crate::outcome::Outcome;
@@ -190,6 +190,10 @@ impl Candidate {
                     .out_action()
                     .map(|action| classify_for(action, *status, sense.as_ref()));
                 match class {
+                    // A map needs more room than one disk; what it had taken is given back.
+                    Some(AnswerClass::Refused(Refusal::InsufficientResources)) => {
+                        executed.is_none()
+                    }
                     Some(AnswerClass::Refused(_)) => executed == class,
                     _ => true,
                 }

@@ -6,9 +6,10 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::DefaultHasher;
 
 use super::alphabet::Alphabet;
@@ -27,7 +28,7 @@ pub struct Bounds {
     pub kinds: Kinds,
     /// Rests are told apart by which path is in which state, or only by how many are.
     pub sight: Sight,
-    /// Stop after so many violations.
+    /// Stop after so many violations of different kinds.
     pub most_violations: usize,
 }
 
@@ -66,7 +67,9 @@ pub struct Findings {
     pub depth: u32,
     /// Rests that a command left without a definite answer: they are not searched further.
     pub torn: u64,
-    /// Broken promises.
+    /// Histories that broke a promise.
+    pub violated: u64,
+    /// One of each kind.
     pub violations: Vec<Violation>,
 }
 
@@ -77,6 +80,7 @@ pub fn search(start: World, alphabet: &Alphabet, bounds: Bounds) -> Findings {
         alphabet,
         bounds,
         seen: HashMap::new(),
+        kinds: HashSet::new(),
         queue: VecDeque::new(),
         depth: 0,
         findings: Findings::default(),
@@ -99,6 +103,8 @@ struct Search<'a> {
     bounds: Bounds,
     /// The largest budget of faults that a rest was reached with.
     seen: HashMap<u64, u32>,
+    /// Kinds of violations found.
+    kinds: HashSet<String>,
     queue: VecDeque<(World, u32, u32)>,
     /// Of the operation under way.
     depth: u32,
@@ -110,8 +116,10 @@ impl Search<'_> {
         self.findings.violations.len() >= self.bounds.most_violations
     }
 
+    /// Of each kind of violation the first one, which has the shortest history.
     fn note(&mut self, violation: Box<Violation>) {
-        if !self.is_full() {
+        self.findings.violated += 1;
+        if !self.is_full() && self.kinds.insert(violation.kind()) {
             self.findings.violations.push(*violation);
         }
     }
@@ -131,7 +139,7 @@ impl Search<'_> {
                 return;
             }
             if budget > 0 && !world.has_mishap(node) {
-                for fault in self.faults(&world, node) {
+                for fault in self.alphabet.faults(&world, node, self.bounds.kinds) {
                     self.branch(world.clone(), node, fault, budget - 1);
                 }
             }
@@ -150,31 +158,6 @@ impl Search<'_> {
             Ok(()) => self.ended(world, budget),
             Err(violation) => self.note(violation),
         }
-    }
-
-    fn faults(&self, world: &World, node: usize) -> Vec<Fault> {
-        let kinds = self.bounds.kinds;
-        let mut faults = Vec::new();
-        if kinds.mishaps {
-            faults.extend(world.mishaps(node));
-        }
-        if kinds.links {
-            let changes = self.alphabet.link_changes(world, node).into_iter();
-            faults.extend(changes.map(|(path, link)| Fault::Link { node, path, link }));
-        }
-        if kinds.meddling {
-            for other in (0..world.setting().nodes()).filter(|other| *other != node) {
-                let requests = self.alphabet.intrusions(world, other).into_iter();
-                faults.extend(requests.map(|request| Fault::Meddle {
-                    node: other,
-                    request,
-                }));
-            }
-        }
-        if kinds.crashes && world.can_crash(node) {
-            faults.push(Fault::Crash);
-        }
-        faults
     }
 
     fn ended(&mut self, mut world: World, budget: u32) {

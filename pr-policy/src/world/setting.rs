@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use scsi_pr::device_server::{LogicalUnit, Nexus, Profile};
 use scsi_pr::{IscsiTransportId, TransportId};
 
+use crate::mutation::Mutation;
+
 /// The fixed part of a world.
 #[derive(Debug, Clone)]
 pub struct Setting {
@@ -13,6 +15,8 @@ pub struct Setting {
     pub profile: Profile,
     /// How paths begin and end.
     pub wiring: Wiring,
+    /// A mistake that the policy makes.
+    pub mutation: Option<Mutation>,
     /// By node and path.
     nexuses: Vec<Vec<Nexus>>,
     /// By node.
@@ -41,8 +45,18 @@ impl Setting {
         Self {
             profile,
             wiring,
+            mutation: None,
             nexuses: paths.iter().enumerate().map(all).collect(),
             reference: (0..paths.len()).map(|node| nexus(node, 0)).collect(),
+        }
+    }
+
+    /// The same with a mistake.
+    #[must_use]
+    pub fn with(self, mutation: Mutation) -> Self {
+        Self {
+            mutation: Some(mutation),
+            ..self
         }
     }
 

@@ -200,6 +200,24 @@ impl World {
         running.is_some_and(|running| running.mishap.is_some())
     }
 
+    /// Whether a fault of an old script makes sense here.
+    pub(super) fn can_strike(&self, node: usize, fault: &Fault) -> bool {
+        match fault {
+            Fault::Link { node, path, link } => self.link(*node, *path) != *link,
+            Fault::Crash => self.can_crash(node),
+            Fault::Meddle { node: other, .. } => !self.is_running(*other),
+            mishap => !self.has_mishap(node) && self.mishaps(node).contains(mishap),
+        }
+    }
+
+    /// What happened before is not told any more, if nothing was torn: long histories would not
+    /// fit into memory.
+    pub(super) fn forget(&mut self) {
+        if self.trace.len() > MOST_MOMENTS {
+            self.trace = Trace::default();
+        }
+    }
+
     fn next_action(&self, node: usize) -> Option<&Action> {
         self.nodes[node].running.as_ref()?.waiting.front()
     }
@@ -242,10 +260,17 @@ impl World {
     }
 
     fn run(&mut self, node: usize, op: Op, request: &Request) {
-        let options = Options::for_request(request);
+        let options = self.options(request);
         let transaction = Transaction::new(request.clone(), self.snapshot(node), options);
         let machine = Machine::Transaction(Box::new(transaction));
         self.nodes[node].running = Some(Box::new(Running::new(op, machine)));
+    }
+
+    fn options(&self, request: &Request) -> Options {
+        Options {
+            mutation: self.setting.mutation,
+            ..Options::for_request(request)
+        }
     }
 
     fn check_path(&mut self, node: usize, path: usize, op: Op) {
@@ -260,7 +285,7 @@ impl World {
             membership,
             host.paths[path].trust,
             self.snapshot(node),
-            Options::for_request(&Request::Clear(crate::request::Clear {
+            self.options(&Request::Clear(crate::request::Clear {
                 key: ReservationKey::NONE,
             })),
         );
@@ -681,6 +706,9 @@ fn is_register(command: &Command) -> bool {
         }
     )
 }
+
+/// A history that is not to be played again is forgotten when it is longer.
+const MOST_MOMENTS: usize = 20_000;
 
 /// How long an answer takes.
 const LATENCY: Duration = Duration::from_millis(1);

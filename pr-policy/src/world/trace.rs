@@ -18,6 +18,8 @@ pub(super) struct Trace(Option<Rc<Link>>);
 #[derive(Debug)]
 struct Link {
     before: Trace,
+    /// How many there are up to here.
+    count: usize,
     moment: Moment,
 }
 
@@ -37,11 +39,16 @@ pub(super) type Answered = &'static str;
 impl Trace {
     pub(super) fn note(&mut self, moment: Moment) {
         let before = core::mem::take(self);
-        self.0 = Some(Rc::new(Link { before, moment }));
+        let count = before.len() + 1;
+        self.0 = Some(Rc::new(Link {
+            before,
+            count,
+            moment,
+        }));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.moments().len()
+        self.0.as_ref().map_or(0, |link| link.count)
     }
 
     fn moments(&self) -> Vec<&Moment> {
