@@ -34,7 +34,7 @@ pub(crate) use self::recounting::Recounting;
 pub(crate) use self::renewing::{Renewing, Validating};
 pub(crate) use self::retracting::Retracting;
 pub(crate) use self::taking::Taking;
-use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, MapChange, Persistence, Settled, Verdict};
 use crate::job::Job;
 use crate::mutation::Mutation;
@@ -152,7 +152,7 @@ impl Takeover {
             command: job.imposing(key).command(),
             insist: None,
             stale: Vec::new(),
-            width: Width::All,
+            width: job.width(),
             persistence: Persistence::Deadline,
         };
         let lanes = lanes.map(|path| Vec::from([path])).collect();
