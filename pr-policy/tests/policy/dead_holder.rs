@@ -170,7 +170,13 @@ fn release_taking_over() {
             "the first path is silent, and alive: it is registered again",
             &["good lost good", GOOD, DEAD],
             ours,
-        )
+        );
+    assert_snapshot!(traces.text);
+}
+
+#[test]
+fn release_after_taking_over() {
+    let traces = Traces::of(release(5))
         .with(
             "the release is refused",
             &["good good wrong-type good", GOOD, DEAD],
@@ -423,7 +429,13 @@ fn unregister_() {
             world
                 .registrants(&[&[(1, 0xa, 7), (2, 0xa, 7), (3, 0xa, 7)]])
                 .reservations(&[(0, 7)])
-        })
+        });
+    assert_snapshot!(traces.text);
+}
+
+#[test]
+fn unregister_with_obstacles() {
+    let traces = Traces::of(register(0xa, 0))
         .with(
             "purging is refused",
             &["invalid good", GOOD, DEAD],

@@ -109,8 +109,10 @@ fn no_state_is_missing() {
 fn ways() -> Vec<Way> {
     let mut ways = reading_ways();
     ways.extend(registering_ways());
+    ways.extend(unregistering_ways());
     ways.extend(releasing_ways());
     ways.extend(takeover_ways());
+    ways.extend(taken_ways());
     ways.extend(asking_ways());
     ways.push(way("after the end", reserve(5), &[USABLE], &["good"]));
     ways
@@ -138,7 +140,6 @@ fn reading_ways() -> Vec<Way> {
 fn registering_ways() -> Vec<Way> {
     let new = || register(0, 0xa);
     let change = || register(0xa, 0xb);
-    let end = || register(0xa, 0);
     vec![
         way("a doubtful path", new(), &[USABLE, DOUBTFUL], &[]),
         way("nothing but a doubtful path", new(), &[DOUBTFUL], &[]),
@@ -186,6 +187,24 @@ fn registering_ways() -> Vec<Way> {
             &[USABLE, USABLE],
             &["good", "invalid"],
         ),
+        way(
+            "change, what is left of the old key?",
+            change(),
+            &[USABLE, DEAD],
+            &["good"],
+        ),
+        way(
+            "change, purging the old key",
+            change(),
+            &[USABLE, DEAD],
+            &["good", "ours"],
+        ),
+    ]
+}
+
+fn unregistering_ways() -> Vec<Way> {
+    let end = || register(0xa, 0);
+    vec![
         way("unregister, who is there?", end(), &[USABLE], &[]),
         way("unregister, releasing", end(), &[USABLE], &["ours"]),
         way(
@@ -207,18 +226,6 @@ fn registering_ways() -> Vec<Way> {
             end(),
             &[USABLE, USABLE],
             &["empty", "good"],
-        ),
-        way(
-            "change, what is left of the old key?",
-            change(),
-            &[USABLE, DEAD],
-            &["good"],
-        ),
-        way(
-            "change, purging the old key",
-            change(),
-            &[USABLE, DEAD],
-            &["good", "ours"],
         ),
     ]
 }
@@ -249,7 +256,6 @@ fn takeover_ways() -> Vec<Way> {
     let three: &[PathState] = &[USABLE, USABLE, DEAD];
     let release = |title, answers| way(title, release(5), three, answers);
     let single = |title, answers| way(title, self::release(5), &[USABLE, DEAD], answers);
-    let leave = |title, answers| way(title, register(0xa, 0), three, answers);
     vec![
         release("release, whose is it?", &["good", "good", "ours"]),
         release("release, how many?", &["good", "good", "ours", "invalid"]),
@@ -281,6 +287,15 @@ fn takeover_ways() -> Vec<Way> {
             "release, was it released?",
             &["good", "ours", "ours", "good", "lost"],
         ),
+    ]
+}
+
+/// The same, once PREEMPT was accepted.
+fn taken_ways() -> Vec<Way> {
+    let three: &[PathState] = &[USABLE, USABLE, DEAD];
+    let release = |title, answers| way(title, release(5), three, answers);
+    let leave = |title, answers| way(title, register(0xa, 0), three, answers);
+    vec![
         release(
             "release, the new holder",
             &["good", "good", "ours", "ours", "yes", "good"],
