@@ -6,7 +6,8 @@
 use super::op::{Fault, Link, Op};
 use super::setting::Wiring;
 use super::stage::World;
-use crate::request::{RegisterMode, Request};
+use crate::request::Request;
+use scsi_pr::ReservationKey;
 use scsi_pr::device_server::Quirks;
 
 /// A case that is left out.
@@ -15,8 +16,10 @@ pub enum Exclusion {
     /// Another node takes registrations away while this one registers: the paths registered
     /// before that lose theirs, those after it keep them (P3).
     TakingDuringRegister,
-    /// The same while this node unregisters, ignoring the key: the takeover meets a conflict
-    /// where one disk has nothing to do (P1).
+    /// The same while this node unregisters. The device takes that in two steps if this node
+    /// holds: after RELEASE a PREEMPT of its key finds no reservation to take, and whoever sent
+    /// it does not hold (P1, P3). And a takeover meets a conflict where one disk that ignores
+    /// the key has nothing to do (P1).
     TakingDuringUnregister,
     /// The same while this node releases: a path that released in vain before hides the
     /// conflict of the one after (P1).
@@ -27,8 +30,9 @@ pub enum Exclusion {
     /// A path dies while this node unregisters on a device that does not tell whose the
     /// registrations are: it is not known before that it will have to be purged (P4).
     LossDuringUncountedUnregister,
-    /// Another node registers the key that this one is about to end everywhere at once (P5).
-    SameKeyDuringUnregister,
+    /// Another node registers the key that this one is about to end everywhere at once, after
+    /// this one has looked whose it is: no PREEMPT can be made to depend on that (P5).
+    SameKeyDuringPurge,
     /// RESERVE without an answer by a node whose key another node has too: the key alone tells
     /// who holds (P1).
     SilentReserveWithSharedKey,
@@ -42,7 +46,7 @@ impl Exclusion {
         Self::TakingDuringRelease,
         Self::LossDuringLeavingTakeover,
         Self::LossDuringUncountedUnregister,
-        Self::SameKeyDuringUnregister,
+        Self::SameKeyDuringPurge,
         Self::SilentReserveWithSharedKey,
     ];
 
@@ -60,13 +64,7 @@ impl Exclusion {
         let loses = matches!(fault, Fault::Link { link, .. } if *link != Link::Up);
         match self {
             Self::TakingDuringRegister => registers && is_taking(fault),
-            Self::TakingDuringUnregister => {
-                let ignores = matches!(
-                    request,
-                    Request::Register(register) if register.mode == RegisterMode::Ignore
-                );
-                unregisters && ignores && is_taking(fault)
-            }
+            Self::TakingDuringUnregister => unregisters && is_taking(fault),
             Self::TakingDuringRelease => matches!(request, Request::Release(_)) && is_taking(fault),
             Self::LossDuringLeavingTakeover => unregisters && world.is_suspended(node) && loses,
             Self::LossDuringUncountedUnregister => {
@@ -75,18 +73,20 @@ impl Exclusion {
                     && !setting.profile.has(Quirks::NO_FULL_STATUS);
                 unregisters && !is_named && loses
             }
-            Self::SameKeyDuringUnregister => {
+            Self::SameKeyDuringPurge => {
                 let own = world.remembered_key(node);
                 let is_same = matches!(
                     fault,
                     Fault::Meddle { request: Request::Register(register), .. }
                         if own == Some(register.new_key)
                 );
-                unregisters && is_same
+                (unregisters || registers) && is_same
             }
             Self::SilentReserveWithSharedKey => {
                 let reserves = matches!(request, Request::Reserve(_));
-                reserves && !matches!(fault, Fault::Meddle { .. }) && world.has_shared_key(node)
+                let key = request.key().filter(|_| reserves);
+                let is_silent = !matches!(fault, Fault::Meddle { .. });
+                is_silent && key.is_some_and(|key| world.is_key_of_another(node, key))
             }
         }
     }
@@ -119,13 +119,12 @@ impl World {
         self.nodes[node].is_suspended
     }
 
-    fn remembered_key(&self, node: usize) -> Option<scsi_pr::ReservationKey> {
+    fn remembered_key(&self, node: usize) -> Option<ReservationKey> {
         self.nodes[node].record.key
     }
 
-    fn has_shared_key(&self, node: usize) -> bool {
-        let own = self.key(node);
+    fn is_key_of_another(&self, node: usize, key: ReservationKey) -> bool {
         let mut others = (0..self.nodes.len()).filter(|other| *other != node);
-        own.is_some() && others.any(|other| self.key(other) == own)
+        others.any(|other| self.key(other) == Some(key))
     }
 }

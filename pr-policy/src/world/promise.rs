@@ -19,7 +19,7 @@ use core::fmt;
 use scsi_pr::{ReservationKey, ReservationType};
 
 use super::machine::{Machine, Running};
-use super::op::{Link, Shown};
+use super::op::{Link, Op, Shown};
 use super::reference::{Candidate, Held};
 use super::stage::{World, is_unclear};
 use crate::limits::RESUME_PATIENCE;
@@ -109,6 +109,9 @@ impl World {
         let is_in = admitted
             .clone()
             .all(|candidate| candidate.may_write(node, &self.setting));
+        // A node that registers for the first time has not been told yet that it is in, and its
+        // paths follow one after the other.
+        let is_told = !self.is_joining(node);
         let is_out = !is_in && !admitted.any(|candidate| candidate.may_write(node, &self.setting));
         if !is_in && !is_out {
             return Ok(());
@@ -118,7 +121,7 @@ impl World {
                 continue;
             }
             let may_write = self.unit.may_write(self.setting.nexus(node, path));
-            if is_in && !may_write && !host.is_torn && !self.is_single_nexus(node) {
+            if is_in && is_told && !may_write && !host.is_torn && !self.is_single_nexus(node) {
                 return Err(self.broken(
                     Promise::NoLostIo,
                     format!("a write of node {node} through path {path} meets a conflict"),
@@ -132,6 +135,18 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whether this node, not registered before, is registering, or was killed in the middle.
+    fn is_joining(&self, node: usize) -> bool {
+        let host = &self.nodes[node];
+        let running = host.running.as_ref().map(|running| &running.op);
+        let registers = |op: &Op| {
+            matches!(op, Op::Ask { request: Request::Register(register), .. }
+                if !register.is_unregister())
+        };
+        let mut ops = running.into_iter().chain(&host.journal);
+        host.record.key.is_none() && ops.any(registers)
     }
 
     /// Types 1 and 3 let the one nexus in that reserved, and registrations let nobody in: of a
