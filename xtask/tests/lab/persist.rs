@@ -1,0 +1,132 @@
+//! What the scenarios of `mpathpersist` share: a map of this node beside a nexus of another node,
+//! short forms for what both do, and one view of what the target says, read by the other.
+
+use xtask::error::Result;
+use xtask::guest::{Fabric, Finished, Lab, Lun, Map, Nexus, Registration, run};
+
+/// This node's key, in command lines `a`.
+pub(crate) const OURS: u64 = 0xa;
+
+/// The other node's key, in command lines `b`.
+pub(crate) const THEIRS: u64 = 0xb;
+
+/// This node's next key, in command lines `c`.
+pub(crate) const NEW: u64 = 0xc;
+
+/// No registration.
+pub(crate) const NONE: u64 = 0;
+
+/// A disk that two nodes share: this one by a map, the other by one nexus.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) lun: Lun,
+    pub(crate) map: Map,
+    pub(crate) other: Nexus,
+}
+
+/// The registrations and the reservation as the target tells them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    /// The key of each path of this node, in their order.
+    pub(crate) ours: Vec<u64>,
+    /// The key of the other node's nexus.
+    pub(crate) theirs: u64,
+    /// Who holds the reservation, if there is one.
+    pub(crate) held: Option<Held>,
+}
+
+/// A reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) by_us: bool,
+    pub(crate) by_them: bool,
+    pub(crate) reservation_type: u8,
+}
+
+impl Stage {
+    pub(crate) fn new(lab: &Lab, fabric: Fabric, paths: usize) -> Result<Self> {
+        let mut lun = lab.lun(fabric, paths)?;
+        let other = lun.add_nexuses(2, 1)?.remove(0);
+        let map = lun.map()?;
+        Ok(Self { lun, map, other })
+    }
+
+    /// Runs mpathpersist with these words on the map.
+    pub(crate) fn run(&self, words: &str) -> Result<Finished> {
+        run(
+            "mpathpersist",
+            words.split_whitespace().chain(["-d", self.map.node()]),
+        )
+    }
+
+    /// A PERSISTENT RESERVE OUT that succeeds, which it does without a word.
+    pub(crate) fn done(&self, words: &str) -> Result<Finished> {
+        let finished = self.refused(words, 0)?;
+        assert_eq!(finished.stdout, "", "{}", finished.command);
+        Ok(finished)
+    }
+
+    /// A PERSISTENT RESERVE OUT that ends with this exit status.
+    pub(crate) fn refused(&self, words: &str, code: i32) -> Result<Finished> {
+        self.run(&format!("-o {words}"))?.ended_with(code)
+    }
+
+    /// What sg_persist says by the other node's nexus.
+    pub(crate) fn state(&self) -> Result<State> {
+        State::read(self.lun.paths(), &self.other)
+    }
+
+    /// The key of each path of this node, in their order.
+    pub(crate) fn keys(&self) -> Result<Vec<u64>> {
+        Ok(self.state()?.ours)
+    }
+
+    /// Whether a block can be written through the map, past all caches.
+    pub(crate) fn can_write(&self) -> Result<bool> {
+        let to = format!("of={}", self.map.node());
+        let args = ["if=/dev/zero", &to, "bs=4k", "count=1", "oflag=direct"];
+        Ok(run("dd", args)?.code() == 0)
+    }
+
+    /// Whether the other node can write a block.
+    pub(crate) fn can_other_write(&self) -> Result<bool> {
+        // Takes the unit attentions, so that a failure is the reservation's.
+        self.other.witness().read_keys()?;
+        let to = format!("of={}", self.other.sg()?);
+        Ok(run("sg_dd", ["if=/dev/zero", &to, "bs=512", "count=1"])?.code() == 0)
+    }
+}
+
+impl State {
+    /// Reads the full status by the other node's nexus.
+    pub(crate) fn read(paths: &[Nexus], other: &Nexus) -> Result<Self> {
+        let status = other.witness().read_full_status()?;
+        let by = |nexus: &Nexus| {
+            let port = nexus.relative_target_port();
+            status
+                .iter()
+                .find(move |it| it.relative_target_port == port)
+        };
+        let key = |found: Option<&Registration>| found.map_or(NONE, |it| it.key);
+        let is_holder = |nexus: &Nexus| by(nexus).is_some_and(|it| it.holder);
+        let held = status.iter().find(|it| it.holder).map(|holder| Held {
+            by_us: paths.iter().any(is_holder),
+            by_them: is_holder(other),
+            reservation_type: holder.reservation_type.unwrap_or_default(),
+        });
+        Ok(Self {
+            ours: paths.iter().map(|path| key(by(path))).collect(),
+            theirs: key(by(other)),
+            held,
+        })
+    }
+}
+
+/// A reservation of this node alone.
+pub(crate) fn held_by_us(reservation_type: u8) -> Option<Held> {
+    Some(Held {
+        by_us: true,
+        by_them: false,
+        reservation_type,
+    })
+}
