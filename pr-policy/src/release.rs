@@ -105,7 +105,9 @@ impl Releasing {
         let behind: Vec<PathId> = answers.behind.iter().map(|(path, _)| *path).collect();
         job.demote(&behind);
         match purpose {
-            Purpose::Asked if job.makes(Mutation::SkipReread) => State::Finished(Outcome::Done),
+            Purpose::Asked if job.makes(Mutation::SkipReread) && !answers.done.is_empty() => {
+                State::Finished(Outcome::Done)
+            }
             _ if !answers.done.is_empty() => {
                 Confirming::start(release, purpose, answers, job, courier)
             }

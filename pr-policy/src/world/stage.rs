@@ -166,7 +166,12 @@ impl World {
             return Some(Op::Recover { node });
         }
         let is_due = |slot: &PathSlot| slot.link == Link::Up && slot.is_unchecked;
-        let path = host.paths.iter().position(is_due)?;
+        // First the one that may be registered although it must not be: for the others it would
+        // be a witness.
+        let is_suspect = |slot: &PathSlot| is_due(slot) && slot.trust == Trust::Suspect;
+        let mut paths = host.paths.iter();
+        let suspect = paths.clone().position(is_suspect);
+        let path = suspect.or_else(|| paths.position(is_due))?;
         Some(Op::Check { node, path })
     }
 
