@@ -2,7 +2,7 @@
 //! nexus, other nexuses are shut out, and both fabrics identify their ports.
 
 use xtask::error::Result;
-use xtask::guest::{Answer, Fabric, Lab, Reservation, run};
+use xtask::guest::{Answer, Fabric, Lab, Nexus, Reservation, run};
 
 const OURS: u64 = 0x123a;
 const THEIRS: u64 = 0x123b;
@@ -142,11 +142,24 @@ fn what_a_scenario_made_is_gone_afterwards() -> Result {
         nexuses.extend_from_slice(lun.paths());
         let map = lun.map()?;
         lun.paths()[0].set_offline()?;
+        let wwid = lun.wwid();
+        assert!(nexuses.iter().all(|nexus| leads_to(nexus, &wwid)));
         drop(lun);
-        assert!(nexuses.iter().all(|nexus| !nexus.exists()), "{fabric:?}");
+        assert!(
+            !nexuses.iter().any(|nexus| leads_to(nexus, &wwid)),
+            "{fabric:?}"
+        );
         assert_ne!(run("dmsetup", ["info", map.name()])?.code(), 0);
     }
     let left = run("find", ["/sys/kernel/config/target", "-name", "cleanup*"])?;
     assert_eq!(left.stdout, "");
     Ok(())
+}
+
+/// Whether there is a device at the nexus' address, and it is this LUN: another scenario may
+/// have been given the address since.
+fn leads_to(nexus: &Nexus, wwid: &str) -> bool {
+    let device = format!("/sys/class/scsi_device/{}/device/wwid", nexus.address());
+    let found = std::fs::read_to_string(device).unwrap_or_default();
+    wwid.get(1..).is_some_and(|naa| found.contains(naa))
 }
