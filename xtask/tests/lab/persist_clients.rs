@@ -11,7 +11,10 @@ use crate::persist::{NONE, Stage, THEIRS, held_by_us};
 fn fence_mpath_fences() -> Result {
     let lab = Lab::shared("fencempath")?;
     let stage = Stage::new(&lab, Fabric::Iscsi, 2)?;
-    let client = Client { stage: &stage, device: &["-d"] };
+    let client = Client {
+        stage: &stage,
+        device: &["-d"],
+    };
     let keys = || -> Result<Vec<String>> {
         let read = client.run("-i -k")?.succeeded()?;
         matches(r"^\s+0x\K(\S+)(?=\s*)", &read)
@@ -23,7 +26,10 @@ fn fence_mpath_fences() -> Result {
     assert!(keys()?.is_empty() && holder()?.is_empty());
     client.done("-o --register --param-sark=a")?;
     client.done("-o --reserve --prout-type=5 --param-rk=a")?;
-    assert_eq!((keys()?, holder()?), (vec!["a".to_owned(); 2], vec!["a".to_owned()]));
+    assert_eq!(
+        (keys()?, holder()?),
+        (vec!["a".to_owned(); 2], vec!["a".to_owned()])
+    );
     // "on" again, as a cluster manager does it: the exit status is a hint only, the keys count. A
     // disk refuses a REGISTER without a key from who is registered, so a map does.
     client.run("-o --register --param-sark=a")?.ended_with(11)?;
@@ -32,7 +38,10 @@ fn fence_mpath_fences() -> Result {
     stage.other.witness().register_and_ignore(THEIRS)?;
     assert_eq!(keys()?, ["a", "a", "b"]);
     client.done("-o --preempt-abort --prout-type=5 --param-rk=a --param-sark=b")?;
-    assert_eq!((keys()?, holder()?), (vec!["a".to_owned(); 2], vec!["a".to_owned()]));
+    assert_eq!(
+        (keys()?, holder()?),
+        (vec!["a".to_owned(); 2], vec!["a".to_owned()])
+    );
     assert_eq!(stage.state()?.theirs, NONE);
     assert!(!stage.can_other_write()?);
     Ok(())
@@ -43,7 +52,10 @@ fn fence_mpath_fences() -> Result {
 fn lvmpersist_starts_and_stops() -> Result {
     let lab = Lab::shared("lvmpersist")?;
     let stage = Stage::new(&lab, Fabric::Iscsi, 2)?;
-    let client = Client { stage: &stage, device: &[] };
+    let client = Client {
+        stage: &stage,
+        device: &[],
+    };
     let keys = || client.run("--in --read-keys")?.succeeded();
     let reservation = || client.run("--in --read-reservation")?.succeeded();
     assert!(grep("0 registered reservation key", &keys()?)?);
@@ -53,7 +65,11 @@ fn lvmpersist_starts_and_stops() -> Result {
     client.done("--out --reserve --param-rk=0xa --prout-type=7")?;
     assert!(grep("    0xa", &keys()?)? && !grep("0 registered reservation key", &keys()?)?);
     let held = reservation()?;
-    for pattern in [r"Key\s*=\s*0x", r"LU_SCOPE,\s\+type", "Write Exclusive, all registrants"] {
+    for pattern in [
+        r"Key\s*=\s*0x",
+        r"LU_SCOPE,\s\+type",
+        "Write Exclusive, all registrants",
+    ] {
         assert!(grep(pattern, &held)?, "{pattern}: {}", held.stdout);
     }
     stage.other.witness().register_and_ignore(THEIRS)?;
@@ -75,21 +91,35 @@ fn lvmpersist_starts_and_stops() -> Result {
 fn opensvc_takes_over_and_leaves() -> Result {
     let lab = Lab::shared("opensvc")?;
     let stage = Stage::new(&lab, Fabric::Iscsi, 3)?;
-    let client = Client { stage: &stage, device: &[] };
+    let client = Client {
+        stage: &stage,
+        device: &[],
+    };
     let keys = || -> Result<usize> {
         let read = client.run("--in --read-keys")?.succeeded()?;
-        Ok(read.stdout.lines().filter(|line| line.strip_prefix("    0x") == Some("a")).count())
+        Ok(read
+            .stdout
+            .lines()
+            .filter(|line| line.strip_prefix("    0x") == Some("a"))
+            .count())
     };
     let holder = || -> Result<Option<String>> {
         let read = client.run("--in --read-reservation")?.succeeded()?;
-        let line = read.stdout.lines().find_map(|line| line.strip_prefix("   Key = 0x"));
+        let line = read
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix("   Key = 0x"));
         Ok(line.map(str::to_owned))
     };
     let theirs = stage.other.witness();
     theirs.register_and_ignore(THEIRS)?;
     theirs.reserve(THEIRS, 5)?;
     client.done("--out --register-ignore --param-sark 0xa")?;
-    assert_eq!((keys()?, holder()?.as_deref()), (3, Some("b")), "as many keys as paths");
+    assert_eq!(
+        (keys()?, holder()?.as_deref()),
+        (3, Some("b")),
+        "as many keys as paths"
+    );
     client.done("--out --preempt --param-sark 0xb --param-rk 0xa --prout-type 5")?;
     assert_eq!(holder()?.as_deref(), Some("a"));
     client.done("--out --reserve --param-rk 0xa --prout-type 5")?;
@@ -99,7 +129,9 @@ fn opensvc_takes_over_and_leaves() -> Result {
     // A path that does not hold it goes.
     let status = theirs.read_full_status()?;
     let idle = status.iter().find(|it| !it.holder && it.key == 0xa);
-    let idle = idle.map(|it| usize::from(it.relative_target_port) - 1).unwrap_or_default();
+    let idle = idle
+        .map(|it| usize::from(it.relative_target_port) - 1)
+        .unwrap_or_default();
     stage.lun.paths()[idle].set_offline()?;
     client.done("--out --release --param-rk 0xa --prout-type 5")?;
     client.done("--out --register-ignore --param-rk 0xa")?;
@@ -116,15 +148,24 @@ fn opensvc_takes_over_and_leaves() -> Result {
 fn actiontech_reads_holder_and_type() -> Result {
     let lab = Lab::shared("actiontech")?;
     let stage = Stage::new(&lab, Fabric::Loop, 2)?;
-    let client = Client { stage: &stage, device: &["-d"] };
+    let client = Client {
+        stage: &stage,
+        device: &["-d"],
+    };
     client.done("-o -I -S 0xa")?;
     let pattern = r"(?s)Key\s*=\s*(0x\w+)\s.*type\s*[:=]\s*(.*)";
-    for (number, name) in [("1", "Write Exclusive"), ("6", "Exclusive Access, registrants only")] {
+    for (number, name) in [
+        ("1", "Write Exclusive"),
+        ("6", "Exclusive Access, registrants only"),
+    ] {
         client.done(&format!("-o -R -T {number} -K 0xa"))?;
         client.done(&format!("-o -R -T {number} -K 0xa"))?;
         let read = client.run("-i -r")?.succeeded()?;
         let found = matches(pattern, &read)?.concat();
-        assert!(found.starts_with("Key = 0xa") && found.trim_end().ends_with(name), "{found}");
+        assert!(
+            found.starts_with("Key = 0xa") && found.trim_end().ends_with(name),
+            "{found}"
+        );
         client.done(&format!("-o -L -T {number} -K 0xa"))?;
         assert!(matches(pattern, &client.run("-i -r")?.succeeded()?)?.is_empty());
     }

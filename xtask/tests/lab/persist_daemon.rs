@@ -57,7 +57,11 @@ fn everything_works_without_the_daemon_and_is_known_to_it_later() -> Result {
     let lab = Lab::alone("daemonstopped")?;
     let mut host = Host::new(&lab, 2)?;
     host.daemon = None;
-    assert_eq!(host.done("-G -S a")?.stderr, "", "a host without a daemon is nothing to speak of");
+    assert_eq!(
+        host.done("-G -S a")?.stderr,
+        "",
+        "a host without a daemon is nothing to speak of"
+    );
     assert_eq!(host.done("-R -K a -T 5")?.stderr, "");
     host.done("-L -K a -T 5")?;
     let path = host.lun.paths()[0].clone();
@@ -74,15 +78,31 @@ fn everything_works_without_the_daemon_and_is_known_to_it_later() -> Result {
 fn a_daemon_that_hangs_costs_a_note_and_little_time() -> Result {
     let lab = Lab::alone("daemonhangs")?;
     let host = Host::new(&lab, 2)?;
-    let signal = |name: &str| run("pkill", [name, "-x", "multipathd"])?.succeeded().map(drop);
+    let signal = |name: &str| {
+        run("pkill", [name, "-x", "multipathd"])?
+            .succeeded()
+            .map(drop)
+    };
     signal("-STOP")?;
     let register = host.done("-G -S a");
     let read = host.persist("-i -k");
     signal("-CONT")?;
     let register = register?;
-    assert!(register.stderr.contains("multipathd"), "{}", register.stderr);
-    assert!(register.stderr.contains("it was not told"), "{}", register.stderr);
-    assert!(register.closed_after < PATIENCE, "{:?}", register.closed_after);
+    assert!(
+        register.stderr.contains("multipathd"),
+        "{}",
+        register.stderr
+    );
+    assert!(
+        register.stderr.contains("it was not told"),
+        "{}",
+        register.stderr
+    );
+    assert!(
+        register.closed_after < PATIENCE,
+        "{:?}",
+        register.closed_after
+    );
     assert_eq!(host.keys()?, [OURS; 2]);
     let read = read?.succeeded()?;
     assert_eq!(read.stderr, "", "reading does not ask the daemon");
@@ -106,7 +126,12 @@ impl Host {
         let other = lun.add_nexuses(2, 1)?.remove(0);
         let daemon = Multipathd::start(lab, DEFAULT_CONFIG)?;
         let map = daemon.await_map(&lun.wwid(), paths)?;
-        Ok(Self { daemon: Some(daemon), map, other, lun })
+        Ok(Self {
+            daemon: Some(daemon),
+            map,
+            other,
+            lun,
+        })
     }
 
     fn persist(&self, words: &str) -> Result<Finished> {
@@ -131,10 +156,16 @@ impl Host {
         let is_set = ["1", "set"].contains(&&*status);
         assert_eq!(is_set, key.is_some(), "getprstatus: {status}");
         let said = self.ask(&format!("getprkey map {}", self.map))?;
-        assert_eq!(said, key.map_or("none".to_owned(), |key| format!("{key:#x}")));
+        assert_eq!(
+            said,
+            key.map_or("none".to_owned(), |key| format!("{key:#x}"))
+        );
         let text = std::fs::read_to_string("/etc/multipath/prkeys").unwrap_or_default();
         let entry = format!(" {}", self.lun.wwid());
-        let line = text.lines().find(|line| line.ends_with(&entry)).unwrap_or_default();
+        let line = text
+            .lines()
+            .find(|line| line.ends_with(&entry))
+            .unwrap_or_default();
         let stored = key.map(|key| format!("0x{key:016x}{entry}"));
         match stored {
             Some(stored) => assert_eq!(line, stored),
@@ -148,14 +179,18 @@ impl Host {
         let what = format!("multipathd to see {count} paths");
         until(&what, || {
             let paths = self.ask("show paths raw format %t,%T,%m")?;
-            let active = paths.lines().filter(|line| line.starts_with("active,ready,"));
+            let active = paths
+                .lines()
+                .filter(|line| line.starts_with("active,ready,"));
             let map = format!(",{}", self.map);
             Ok((active.filter(|line| line.ends_with(&map)).count() == count).then_some(()))
         })
     }
 
     fn await_keys(&self, keys: &[u64]) -> Result {
-        until(&format!("the keys {keys:x?}"), || Ok((self.keys()? == keys).then_some(())))
+        until(&format!("the keys {keys:x?}"), || {
+            Ok((self.keys()? == keys).then_some(()))
+        })
     }
 
     /// The key of each path, by the other node.
@@ -163,7 +198,10 @@ impl Host {
         let registered = self.other.witness().read_keys_by_port()?;
         let key = |path: &Nexus| {
             let port = path.relative_target_port();
-            registered.iter().find(|(at, _)| *at == port).map_or(NONE, |(_, key)| *key)
+            registered
+                .iter()
+                .find(|(at, _)| *at == port)
+                .map_or(NONE, |(_, key)| *key)
         };
         Ok(self.lun.paths().iter().map(key).collect())
     }

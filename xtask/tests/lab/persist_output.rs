@@ -70,10 +70,18 @@ const LENGTHS_AND_NAMES: &[&str] = &[
 fn check_capped(stage: &Stage) -> Result {
     let both = Both::run(stage, "-i -k -l 16")?;
     let first = "    0x123abc\n";
-    assert!(both.theirs.stdout.ends_with(&format!("{first}    0x0\n    0x0\n")));
+    assert!(
+        both.theirs
+            .stdout
+            .ends_with(&format!("{first}    0x0\n    0x0\n"))
+    );
     let (heading, _) = both.theirs.stdout.split_once('\n').unwrap_or_default();
     assert_eq!(both.ours.stdout, format!("{heading}\n{first}"));
-    assert!(both.ours.stderr.contains("--alloc-length cut the response short"));
+    assert!(
+        both.ours
+            .stderr
+            .contains("--alloc-length cut the response short")
+    );
     Ok(())
 }
 
@@ -82,7 +90,13 @@ fn check_hex(stage: &Stage) -> Result {
     for words in ["-i -k -H", "-i -r -H", "-i -s -H"] {
         let both = Both::run(stage, words)?;
         assert_eq!(both.ours.stdout, both.theirs.stdout, "{words}");
-        let theirs: Vec<&str> = both.theirs.stderr.lines().map(untimed).map(str::trim).collect();
+        let theirs: Vec<&str> = both
+            .theirs
+            .stderr
+            .lines()
+            .map(untimed)
+            .map(str::trim)
+            .collect();
         let ours: Vec<&str> = both.ours.stderr.lines().map(str::trim).collect();
         assert_eq!(ours, theirs, "{words}");
     }
@@ -104,17 +118,29 @@ fn usage_errors_are_refused_alike() -> Result {
     let text = "-i -k DEV # comment\n\n# another\nmpathpersist -i -r -d DEV\n-f x\n-i -r DEV\n";
     std::fs::write(batch, text.replace("DEV", stage.map.node())).expect("/tmp is writable");
     differences.in_both(&Both::plain(&["-f", batch])?, StandardError::FirstLine);
-    differences.in_both(&Both::plain(&["-f", "/nonexistent"])?, StandardError::FirstLine);
+    differences.in_both(
+        &Both::plain(&["-f", "/nonexistent"])?,
+        StandardError::FirstLine,
+    );
     differences.in_both(&Both::plain(&[])?, StandardError::FirstLine);
     let node = stage.map.node();
     differences.in_both(&Both::plain(&["-i", "-k"])?, StandardError::FirstLine);
-    differences.in_both(&Both::plain(&["-i", "-k", node, node])?, StandardError::FirstLine);
+    differences.in_both(
+        &Both::plain(&["-i", "-k", node, node])?,
+        StandardError::FirstLine,
+    );
     differences.in_both(&Both::plain(&["-i", "-k", "-d"])?, StandardError::Free);
     let user = ["--reuid", "65534", "--clear-groups"];
     let as_nobody = |command: &'static str| {
-        run("setpriv", user.into_iter().chain([command, "-i", "-k", node]))
+        run(
+            "setpriv",
+            user.into_iter().chain([command, "-i", "-k", node]),
+        )
     };
-    let both = Both { theirs: as_nobody(THEIR_COMMAND)?, ours: as_nobody("mpathpersist")? };
+    let both = Both {
+        theirs: as_nobody(THEIR_COMMAND)?,
+        ours: as_nobody("mpathpersist")?,
+    };
     differences.in_both(&both, StandardError::FirstLine);
     differences.check();
 
@@ -122,15 +148,27 @@ fn usage_errors_are_refused_alike() -> Result {
     let help = Both::plain(&["-h"])?;
     assert_eq!((help.theirs.code(), help.ours.code()), (0, 0));
     assert_eq!((&*help.theirs.stdout, &*help.ours.stderr), ("", ""));
-    assert!(help.ours.stdout.contains("Usage: mpathpersist [OPTIONS] [DEVICE]"));
+    assert!(
+        help.ours
+            .stdout
+            .contains("Usage: mpathpersist [OPTIONS] [DEVICE]")
+    );
     // A key of more than 8 bytes is refused, not cut.
     let long = Both::run(&stage, "-o -G -K 1 -S 11223344556677889")?;
     assert_eq!(long.ours.code(), 1);
-    assert!(long.ours.stderr.starts_with("bad argument to '--param-sark'\n"));
+    assert!(
+        long.ours
+            .stderr
+            .starts_with("bad argument to '--param-sark'\n")
+    );
     // A TransportID that is none is refused, not left out.
     let port = Both::run(&stage, "-o -G -S 1 -X zz")?;
     assert_eq!(port.ours.code(), 1);
-    assert!(port.ours.stderr.starts_with("bad argument to '--transport-id'\n"));
+    assert!(
+        port.ours
+            .stderr
+            .starts_with("bad argument to '--transport-id'\n")
+    );
     Ok(())
 }
 
@@ -172,7 +210,15 @@ fn wrong_devices_are_refused_alike() -> Result {
     let stage = Stage::new(&lab, Fabric::Loop, 1)?;
     let mut differences = Differences::default();
     let disk = format!("/dev/{}", stage.lun.paths()[0].disk()?);
-    for device in ["/dev/vda", &disk, "/dev/null", "/tmp", "/dev/nonexistent", "nonexistent", ""] {
+    for device in [
+        "/dev/vda",
+        &disk,
+        "/dev/null",
+        "/tmp",
+        "/dev/nonexistent",
+        "nonexistent",
+        "",
+    ] {
         for words in [&["-i", "-k"][..], &["-i", "-s"], &["-o", "-G", "-S", "1"]] {
             let both = Both::plain(&[words, &["-d", device]].concat())?;
             differences.in_both(&both, StandardError::Headings);
@@ -183,8 +229,13 @@ fn wrong_devices_are_refused_alike() -> Result {
     let _ = std::fs::remove_file(link);
     std::os::unix::fs::symlink(stage.map.node(), link).expect("/tmp is writable");
     differences.in_both(&Both::plain(&["-i", "-k", link])?, StandardError::FirstLine);
-    let kernel_name = run("readlink", ["-f", stage.map.node()])?.succeeded()?.stdout;
-    differences.in_both(&Both::plain(&["-i", "-k", kernel_name.trim()])?, StandardError::FirstLine);
+    let kernel_name = run("readlink", ["-f", stage.map.node()])?
+        .succeeded()?
+        .stdout;
+    differences.in_both(
+        &Both::plain(&["-i", "-k", kernel_name.trim()])?,
+        StandardError::FirstLine,
+    );
     differences.check();
     let bare = Both::plain(&["-i", "-k", stage.map.name()])?;
     assert_eq!((bare.theirs.code(), bare.ours.code()), (12, 0));
@@ -200,11 +251,21 @@ fn commands_are_refused_alike() -> Result {
     let mut refused = |words: &str| differences.in_refusal(&stage, words, StandardError::Headings);
     stage.done("-G -S 123abc")?;
     // Another key than the stored one, for everything that uses one.
-    for words in ["-o -G -K bad -S 1", "-o -R -K bad -T 5", "-o -L -K bad -T 5", "-o -C -K bad", "-o -P -K bad -S b -T 5"] {
+    for words in [
+        "-o -G -K bad -S 1",
+        "-o -R -K bad -T 5",
+        "-o -L -K bad -T 5",
+        "-o -C -K bad",
+        "-o -P -K bad -S b -T 5",
+    ] {
         refused(words)?;
     }
     // No type, or one that the device does not have.
-    for words in ["-o -R -K 123abc", "-o -R -K 123abc -T 9", "-o -R -K 123abc -T 2"] {
+    for words in [
+        "-o -R -K 123abc",
+        "-o -R -K 123abc -T 9",
+        "-o -R -K 123abc -T 2",
+    ] {
         refused(words)?;
     }
     other.register_and_ignore(THEIRS)?;
@@ -276,23 +337,39 @@ impl Differences {
         self.in_commands(stage, &["-i -k", "-i -r", "-i -s"], situation)?;
         // 0.9.4 reads the type mask from the wrong place, and prints a 0 for each type.
         let mut both = Both::run(stage, "-i -c")?;
-        let (head, mask) = both.theirs.stdout.split_once("    Support indicated").unwrap_or_default();
+        let (head, mask) = both
+            .theirs
+            .stdout
+            .split_once("    Support indicated")
+            .unwrap_or_default();
         assert_eq!(mask.matches(": 0\n").count(), 6, "it prints {mask}");
-        both.theirs.stdout = format!("{head}    Support indicated{}", mask.replace(": 0\n", ": 1\n"));
+        both.theirs.stdout = format!(
+            "{head}    Support indicated{}",
+            mask.replace(": 0\n", ": 1\n")
+        );
         self.compare(&both, situation, StandardError::FirstLine);
         Ok(())
     }
 
     fn in_commands(&mut self, stage: &Stage, commands: &[&str], situation: &str) -> Result {
         for words in commands {
-            self.compare(&Both::run(stage, words)?, situation, StandardError::Headings);
+            self.compare(
+                &Both::run(stage, words)?,
+                situation,
+                StandardError::Headings,
+            );
         }
         Ok(())
     }
 
     fn in_refusal(&mut self, stage: &Stage, words: &str, error: StandardError) -> Result {
         let both = Both::run(stage, words)?;
-        assert_ne!(both.ours.code(), 0, "{} is to be refused", both.ours.command);
+        assert_ne!(
+            both.ours.code(),
+            0,
+            "{} is to be refused",
+            both.ours.command
+        );
         self.in_both(&both, error);
         Ok(())
     }
@@ -306,14 +383,24 @@ impl Differences {
         let mut differs = |what: &str, theirs: String, ours: String| {
             if theirs != ours {
                 let command = &both.ours.command;
-                self.0.push(format!("{situation}: {command}: {what}\n  theirs {theirs:?}\n  ours   {ours:?}"));
+                self.0.push(format!(
+                    "{situation}: {command}: {what}\n  theirs {theirs:?}\n  ours   {ours:?}"
+                ));
             }
         };
-        differs("exit status", theirs.code().to_string(), ours.code().to_string());
+        differs(
+            "exit status",
+            theirs.code().to_string(),
+            ours.code().to_string(),
+        );
         differs("stdout", theirs.stdout.clone(), ours.stdout.clone());
         match error {
             StandardError::FirstLine => {
-                differs("stderr", first_line(&theirs.stderr), first_line(&ours.stderr));
+                differs(
+                    "stderr",
+                    first_line(&theirs.stderr),
+                    first_line(&ours.stderr),
+                );
             }
             StandardError::Headings => {
                 differs("stderr", headings(&theirs.stderr), headings(&ours.stderr));

@@ -23,12 +23,22 @@ fn another_key_than_the_configured_one_is_refused() -> Result {
     with(&fixed, &stage, "-o -G -S a")?.succeeded()?;
     with(&fixed, &stage, "-o -R -K a -T 5")?.succeeded()?;
     let before = generation(&stage)?;
-    for words in ["-L -K b -T 5", "-C -K b", "-P -K b -S a -T 5", "-A -K b -S a -T 5", "-G -K a -S b"] {
+    for words in [
+        "-L -K b -T 5",
+        "-C -K b",
+        "-P -K b -S a -T 5",
+        "-A -K b -S a -T 5",
+        "-G -K a -S b",
+    ] {
         refused(words)?;
     }
     assert_eq!(generation(&stage)?, before, "nothing was sent");
     assert_eq!(stage.state()?.held, held_by_us(5));
-    assert_eq!(stored_key(&stage.lun)?, None, "a configured key is not stored");
+    assert_eq!(
+        stored_key(&stage.lun)?,
+        None,
+        "a configured key is not stored"
+    );
     // Unregistering is always allowed.
     with(&fixed, &stage, "-o -I -S 0")?.succeeded()?;
     assert_eq!(stage.keys()?, [NONE; 2]);
@@ -40,15 +50,29 @@ fn another_key_than_the_stored_one_is_refused() -> Result {
     let lab = Lab::shared("storedkey")?;
     let stage = Stage::new(&lab, Fabric::Loop, 2)?;
     let name = stage.map.name();
-    for words in ["-R -K a -T 5", "-L -K a -T 5", "-C -K a", "-P -K a -S b -T 5"] {
+    for words in [
+        "-R -K a -T 5",
+        "-L -K a -T 5",
+        "-C -K a",
+        "-P -K a -S b -T 5",
+    ] {
         let finished = stage.refused(words, 1)?;
         check_words(&finished, &format!("{name}: no configured reservation key"));
     }
     stage.done("-G -S a")?;
     assert_eq!(stored_key(&stage.lun)?, Some(OURS));
     let before = generation(&stage)?;
-    for words in ["-R -K b -T 5", "-L -K b -T 5", "-C -K b", "-P -K b -S a -T 5", "-G -K b -S c"] {
-        check_words(&stage.refused(words, 1)?, &format!("{name}: {MISMATCH}: 0xa"));
+    for words in [
+        "-R -K b -T 5",
+        "-L -K b -T 5",
+        "-C -K b",
+        "-P -K b -S a -T 5",
+        "-G -K b -S c",
+    ] {
+        check_words(
+            &stage.refused(words, 1)?,
+            &format!("{name}: {MISMATCH}: 0xa"),
+        );
     }
     assert_eq!(generation(&stage)?, before, "nothing was sent");
     assert_eq!(stored_key(&stage.lun)?, Some(OURS));
@@ -66,10 +90,15 @@ fn a_release_of_another_type_changes_nothing() -> Result {
     let before = stage.state()?;
     let finished = stage.refused("-L -K a -T 5", 11)?;
     assert_eq!(finished.stdout, CONFLICT);
-    assert!(finished.stderr.contains("RELEASE met a RESERVATION CONFLICT"), "{}", finished.stderr);
+    assert!(
+        finished
+            .stderr
+            .contains("RELEASE met a RESERVATION CONFLICT"),
+        "{}",
+        finished.stderr
+    );
     assert_eq!(stage.state()?, before);
-    stage.done("-L -K a -T 6")
-        .map(drop)
+    stage.done("-L -K a -T 6").map(drop)
 }
 
 #[test]
@@ -92,7 +121,11 @@ fn what_is_no_map_is_refused() -> Result {
         let read = run("mpathpersist", ["-i", "-k", "-d", device])?.ended_with(code)?;
         let heading = words.of("Persistent Reserve IN command failed\n");
         let why = read.stderr.strip_prefix(heading);
-        assert!(why.is_some_and(|why| why.starts_with(device)), "{device}: {}", read.stderr);
+        assert!(
+            why.is_some_and(|why| why.starts_with(device)),
+            "{device}: {}",
+            read.stderr
+        );
         assert_eq!(read.stdout, "", "{device}");
 
         let out = ["-o", "-G", "-S", "a", "-d", device];
@@ -111,9 +144,17 @@ fn a_map_without_usable_paths_is_refused() -> Result {
     stage.map.reload(&stage.lun, &[])?;
     refused_without_paths(&stage)?;
     stage.map.reload(&stage.lun, stage.lun.paths())?;
-    stage.lun.paths().iter().try_for_each(|path| path.set_offline())?;
+    stage
+        .lun
+        .paths()
+        .iter()
+        .try_for_each(|path| path.set_offline())?;
     refused_without_paths(&stage)?;
-    stage.lun.paths().iter().try_for_each(|path| path.set_running())?;
+    stage
+        .lun
+        .paths()
+        .iter()
+        .try_for_each(|path| path.set_running())?;
     assert_eq!(stage.keys()?, [OURS; 2]);
     assert_eq!(stored_key(&stage.lun)?, Some(OURS), "the key was put back");
     Ok(())
@@ -126,11 +167,25 @@ fn refused_without_paths(stage: &Stage) -> Result {
         let heading = "Persistent Reserve IN command failed\n";
         assert!(read.stderr.starts_with(heading), "{}", read.stderr);
     }
-    for words in ["-R -K a -T 5", "-G -K a -S c", "-I -S c", "-G -K a -S 0", "-C -K a"] {
+    for words in [
+        "-R -K a -T 5",
+        "-G -K a -S c",
+        "-I -S c",
+        "-G -K a -S 0",
+        "-C -K a",
+    ] {
         let out = stage.refused(words, 13)?;
         assert_eq!(out.stdout, "PR out: command failed\n", "{words}");
-        assert!(out.stderr.contains("no usable path"), "{words}: {}", out.stderr);
-        assert_eq!(stored_key(&stage.lun)?, Some(OURS), "{words}: the key was put back");
+        assert!(
+            out.stderr.contains("no usable path"),
+            "{words}: {}",
+            out.stderr
+        );
+        assert_eq!(
+            stored_key(&stage.lun)?,
+            Some(OURS),
+            "{words}: the key was put back"
+        );
     }
     Ok(())
 }
@@ -140,16 +195,33 @@ fn only_root_may_send_anything() -> Result {
     let lab = Lab::shared("notroot")?;
     let stage = Stage::new(&lab, Fabric::Loop, 1)?;
     let as_nobody = |args: &str| {
-        let user = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "mpathpersist"];
+        let user = [
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "mpathpersist",
+        ];
         let args = args.replace("DEV", stage.map.node());
         run("setpriv", user.into_iter().chain(args.split(' ')))
     };
     for args in ["-i -k -d DEV", "-o -G -S a -d DEV", "-f /dev/null"] {
         let finished = as_nobody(args)?.ended_with(1)?;
-        assert_eq!((&*finished.stdout, &*finished.stderr), ("", "need to be root\n"), "{args}");
+        assert_eq!(
+            (&*finished.stdout, &*finished.stderr),
+            ("", "need to be root\n"),
+            "{args}"
+        );
     }
     let usage = as_nobody("-i -o -k -d DEV")?.ended_with(1)?;
-    assert!(usage.stderr.starts_with("choose either '--in' or '--out' \n"), "{}", usage.stderr);
+    assert!(
+        usage
+            .stderr
+            .starts_with("choose either '--in' or '--out' \n"),
+        "{}",
+        usage.stderr
+    );
     as_nobody("--help")?.succeeded()?;
     assert_eq!(generation(&stage)?, 0);
     Ok(())
@@ -166,9 +238,17 @@ fn a_configuration_with_errors_is_told_and_used() -> Result {
     assert_eq!(finished.stdout, "");
     for line in [3, 6, 8] {
         let place = format!("/etc/multipath.conf:{line}:");
-        assert!(finished.stderr.contains(&place), "{place} is not in\n{}", finished.stderr);
+        assert!(
+            finished.stderr.contains(&place),
+            "{place} is not in\n{}",
+            finished.stderr
+        );
     }
-    assert!(finished.stderr.contains("reservation_key"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("reservation_key"),
+        "{}",
+        finished.stderr
+    );
     assert_eq!(stage.keys()?, [OURS]);
     // The rest of the file counts.
     with(&broken, &stage, "-o -G -K a -S c")?.ended_with(1)?;
@@ -183,11 +263,18 @@ fn a_key_that_cannot_be_stored_is_not_registered() -> Result {
                 dd if=/dev/zero of=/etc/multipath/filler bs=4k count=1 status=none";
     let read_only = "mount --bind /etc/multipath /etc/multipath\n\
                      mount -o remount,ro,bind /etc/multipath";
-    for (setup, why) in [(full, "No space left on device"), (read_only, "Read-only file system")] {
+    for (setup, why) in [
+        (full, "No space left on device"),
+        (read_only, "Read-only file system"),
+    ] {
         let finished = with(setup, &stage, "-o -G -S a")?.ended_with(15)?;
         assert_eq!(finished.stdout, "PR out: command failed\n");
         let said = ["/etc/multipath/prkeys", why];
-        assert!(said.iter().all(|it| finished.stderr.contains(it)), "{}", finished.stderr);
+        assert!(
+            said.iter().all(|it| finished.stderr.contains(it)),
+            "{}",
+            finished.stderr
+        );
         assert_eq!(generation(&stage)?, 0, "nothing was sent: {why}");
     }
     // What failed in an orderly way is not taken for something that was cut off.
@@ -205,19 +292,48 @@ fn a_map_that_somebody_works_on_is_refused_in_time() -> Result {
     let lock = format!("/run/mpath-pr/{}.lock", stage.lun.wwid());
     // Holds the lock as another mpathpersist does: with its number in the file.
     let script = "exec 9<>$0; flock 9; echo $$ >$0; shift; \"$@\"; echo $? $$";
-    let args = ["-o", "-R", "-K", "a", "-T", "5", "--timeout", "2", "-d", stage.map.node()];
+    let args = [
+        "-o",
+        "-R",
+        "-K",
+        "a",
+        "-T",
+        "5",
+        "--timeout",
+        "2",
+        "-d",
+        stage.map.node(),
+    ];
     let words = ["-c", script, &lock, "", "mpathpersist"];
     let finished = run("bash", words.into_iter().chain(args))?.succeeded()?;
     let ended = finished.stdout.lines().last().unwrap_or_default();
     let (code, holder) = ended.split_once(' ').unwrap_or_default();
     assert_eq!(code, "15", "{}", finished.stderr);
     let who = format!("process {holder} (bash)");
-    assert!(finished.stderr.contains(&who), "{who} is not in\n{}", finished.stderr);
+    assert!(
+        finished.stderr.contains(&who),
+        "{who} is not in\n{}",
+        finished.stderr
+    );
     assert!(finished.stdout.starts_with("PR out: command failed\n"));
     // Reading needs no lock.
-    let read = ["-c", script, &lock, "", "mpathpersist", "-i", "-k", stage.map.node()];
+    let read = [
+        "-c",
+        script,
+        &lock,
+        "",
+        "mpathpersist",
+        "-i",
+        "-k",
+        stage.map.node(),
+    ];
     let read = run("bash", read)?.succeeded()?;
-    assert!(read.stdout.contains("1 registered reservation key follows:"), "{}", read.stdout);
+    assert!(
+        read.stdout
+            .contains("1 registered reservation key follows:"),
+        "{}",
+        read.stdout
+    );
     assert_eq!(stage.state()?.held, None);
     Ok(())
 }
@@ -227,8 +343,22 @@ fn a_map_that_somebody_works_on_is_refused_in_time() -> Result {
 fn a_command_that_was_cut_off_is_told_of() -> Result {
     let lab = Lab::shared("cutoff")?;
     let stage = Stage::new(&lab, Fabric::Loop, 1)?;
-    let killing = ["-f", "-o", "/dev/null", "-e", "inject=clone,clone3,fork,vfork:signal=SIGKILL"];
-    let register = ["mpathpersist", "-o", "-G", "-S", "a", "-d", stage.map.node()];
+    let killing = [
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        "inject=clone,clone3,fork,vfork:signal=SIGKILL",
+    ];
+    let register = [
+        "mpathpersist",
+        "-o",
+        "-G",
+        "-S",
+        "a",
+        "-d",
+        stage.map.node(),
+    ];
     run("strace", killing.into_iter().chain(register))?.ended_with(128 + 9)?;
     let journal = format!("/run/mpath-pr/{}.journal", stage.lun.wwid());
     assert!(std::path::Path::new(&journal).exists());
@@ -250,13 +380,19 @@ fn the_stored_key_is_put_back_when_registering_fails() -> Result {
     // Not the key that is registered; the stored one is changed first, since RK is 0.
     let finished = stage.refused("-G -S c", 11)?;
     assert_eq!(finished.stdout, CONFLICT);
-    assert_eq!((stage.keys()?, stored_key(&stage.lun)?), (vec![OURS; 2], Some(OURS)));
+    assert_eq!(
+        (stage.keys()?, stored_key(&stage.lun)?),
+        (vec![OURS; 2], Some(OURS))
+    );
     // Not a key at all before, and none afterwards.
     stage.done("-G -K a -S 0")?;
     stage.other.witness().register_and_ignore(THEIRS)?;
     let finished = stage.refused("-G -K c -S a", 11)?;
     assert_eq!(finished.stdout, CONFLICT);
-    assert_eq!((stage.keys()?, stored_key(&stage.lun)?), (vec![NONE; 2], None));
+    assert_eq!(
+        (stage.keys()?, stored_key(&stage.lun)?),
+        (vec![NONE; 2], None)
+    );
     Ok(())
 }
 
@@ -305,7 +441,8 @@ fn stored_key(lun: &Lun) -> Result<Option<u64>> {
     }
     let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X"));
     let key = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    key.map(Some).ok_or_else(|| Error::unexpected(format!("{file}: {word}")))
+    key.map(Some)
+        .ok_or_else(|| Error::unexpected(format!("{file}: {word}")))
 }
 
 /// Counts what has been sent with success.
@@ -324,13 +461,24 @@ fn with(setup: &str, stage: &Stage, words: &str) -> Result<Finished> {
 
 /// A setup in which multipath.conf has these contents.
 fn configuration(text: &str) -> String {
-    format!("mount -t tmpfs tmpfs /mnt\ncat >/mnt/conf <<'END'\n{text}END\n\
-             mount --bind /mnt/conf /etc/multipath.conf")
+    format!(
+        "mount -t tmpfs tmpfs /mnt\ncat >/mnt/conf <<'END'\n{text}END\n\
+             mount --bind /mnt/conf /etc/multipath.conf"
+    )
 }
 
 fn check_words(finished: &Finished, line: &str) {
-    assert_eq!(finished.stdout, "PR out: command failed\n", "{}", finished.command);
-    assert_eq!(finished.stderr.lines().next(), Some(line), "{}", finished.command);
+    assert_eq!(
+        finished.stdout, "PR out: command failed\n",
+        "{}",
+        finished.command
+    );
+    assert_eq!(
+        finished.stderr.lines().next(),
+        Some(line),
+        "{}",
+        finished.command
+    );
 }
 
 /// Which words come before the sentence for people.
@@ -360,7 +508,9 @@ impl Linear {
     fn new(disk: &str, blocks: u64) -> Result<Self> {
         let table = format!("0 {blocks} linear {disk} 0");
         run("dmsetup", ["create", "straight", "--table", &table])?.succeeded()?;
-        Ok(Self { node: "/dev/mapper/straight" })
+        Ok(Self {
+            node: "/dev/mapper/straight",
+        })
     }
 }
 

@@ -281,7 +281,11 @@ impl Neighbours {
         let neighbours = Self { lun };
         // udev has no part in them: it would take longer than everything else here.
         let quietly = ["create", "--noudevsync", "--noudevrules", "--concise"];
-        run("dmsetup", quietly.into_iter().chain([maps.join(";").as_str()]))?.succeeded()?;
+        run(
+            "dmsetup",
+            quietly.into_iter().chain([maps.join(";").as_str()]),
+        )?
+        .succeeded()?;
         Ok(neighbours)
     }
 }
