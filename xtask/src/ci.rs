@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::check::{self, Depth};
 use crate::error::{Error, Result};
 use crate::lab::{self, Outcome};
 use crate::{process, tidy};
@@ -38,6 +39,15 @@ const STEPS: &[Step] = &[
     ("test", |workspace| {
         cargo(workspace, &["test", "--workspace"])
     }),
+    ("world", |workspace| {
+        cargo(
+            workspace,
+            &["test", "--package=pr-policy", "--features=world", "--test=world"],
+        )
+    }),
+    ("check", |workspace| {
+        check::run(workspace, Depth::Usual, &[]).map(|()| Verdict::Passed)
+    }),
     ("doc", |workspace| {
         cargo(workspace, &["doc", "--workspace", "--no-deps"])
     }),
@@ -48,7 +58,7 @@ const CLIPPY: &[&str] = &[
     "clippy",
     "--workspace",
     "--all-targets",
-    "--features=xtask/lab",
+    "--features=xtask/lab,pr-policy/world",
     "--",
     "-Dwarnings",
 ];
