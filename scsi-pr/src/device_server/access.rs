@@ -69,8 +69,11 @@ impl LogicalUnit {
     }
 
     fn has_holders_access(&self, id: NexusId) -> bool {
-        let holder = self.holder();
-        holder.is_some_and(|holder| self.counts_as(holder.nexus, id))
+        let passes = self.profile.has(Quirks::SESSIONS_BY_EIGHT_DIGITS);
+        self.holder().is_some_and(|holder| {
+            self.counts_as(holder.nexus, id)
+                || passes && self.table().is_similar_session(holder.nexus, id)
+        })
     }
 }
 

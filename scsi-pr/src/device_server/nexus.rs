@@ -135,6 +135,16 @@ impl NexusTable {
         )
     }
 
+    /// Whether they are sessions of one initiator with one target port, whose ISIDs begin with
+    /// the same eight of their twelve hex digits.
+    pub(super) fn is_similar_session(&self, one: NexusId, other: NexusId) -> bool {
+        let digits = |id| match self.get(id).map(|nexus| &nexus.initiator_port) {
+            Some(TransportId::Iscsi(IscsiTransportId::Port { isid, .. })) => Some(isid >> 16),
+            _ => None,
+        };
+        self.is_same_node(one, other) && digits(one).is_some() && digits(one) == digits(other)
+    }
+
     pub(super) fn is_same_node(&self, one: NexusId, other: NexusId) -> bool {
         let (Some(one), Some(other)) = (self.get(one), self.get(other)) else {
             return false;

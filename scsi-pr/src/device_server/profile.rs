@@ -194,6 +194,12 @@ impl Quirks {
     /// `iscsi_parse_pr_out_transport_id`). One without a session is refused.
     pub const SPEC_I_PT_AT_FIRST_PORT: Self = Self(1 << 20);
 
+    /// Over iSCSI every session of the holder's initiator with the holder's target port has the
+    /// holder's access if its ISID begins with the same eight of twelve hex digits: the ISIDs
+    /// are compared as numbers that were made of the first eight characters of their text
+    /// (`target_core_pr.c`, `pr_reg_bin_isid` in `target_scsi3_pr_reservation_check`).
+    pub const SESSIONS_BY_EIGHT_DIGITS: Self = Self(1 << 21);
+
     /// All of Linux' target.
     pub const LIO: Self = Self(
         Self::UNREGISTERED_IS_COMMUNICATION_FAILURE.0
@@ -211,7 +217,8 @@ impl Quirks {
             | Self::CLEAR_ENDS_APTPL.0
             | Self::SIBLINGS_WITHOUT_SESSION.0
             | Self::TRANSFER_IS_THE_LIST.0
-            | Self::SPEC_I_PT_AT_FIRST_PORT.0,
+            | Self::SPEC_I_PT_AT_FIRST_PORT.0
+            | Self::SESSIONS_BY_EIGHT_DIGITS.0,
     );
 
     /// Whether all of `other` are among these.

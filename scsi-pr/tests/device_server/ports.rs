@@ -1,6 +1,6 @@
 //! ALL_TG_PT and SPEC_I_PT.
 
-use scsi_pr::device_server::{LogicalUnit, Nexus, Profile};
+use scsi_pr::device_server::{LogicalUnit, Nexus, Profile, Quirks};
 use scsi_pr::{BasicParameters, OutAction, PrOutCdb, ReservationKey, ReservationType, Scope};
 use scsi_pr::{Status, TransportId};
 
@@ -209,4 +209,47 @@ fn linux_finds_iscsi_initiators_at_the_first_target_port_only() {
     assert_eq!(register(&mut unit, &there, &first), "good");
     let ports = unit.registrations().map(|it| it.nexus.relative_target_port);
     assert_eq!(ports.collect::<Vec<_>>(), [2, 1]);
+}
+
+/// `target_core_pr.c`: of an ISID the first eight digits decide who passes for the holder.
+#[test]
+fn linux_takes_similar_sessions_for_the_holder() {
+    let strict = Profile::strict();
+    let exact = Profile {
+        quirks: Profile::lio()
+            .quirks
+            .without(Quirks::SESSIONS_BY_EIGHT_DIGITS),
+        ..strict
+    };
+    for (profile, similar) in [(Profile::lio(), true), (exact, false), (strict, false)] {
+        let mut unit = LogicalUnit::new(profile);
+        let holder = session(NODE, 0x0002_3d00_0001, 1);
+        let key = BasicParameters {
+            service_action_reservation_key: ReservationKey(1),
+            ..BasicParameters::default()
+        };
+        assert_eq!(register(&mut unit, &holder, &key), "good");
+        let reserve = [0x5f, 1, 3, 0, 0, 0, 0, 0, 24, 0];
+        let key = BasicParameters {
+            reservation_key: ReservationKey(1),
+            ..BasicParameters::default()
+        };
+        let answer = unit.execute(&holder, &reserve, &key.encode());
+        assert_eq!(answer.status, Status::GOOD);
+        for (isid, port, may) in [
+            (0x0002_3d00_0001, 1, true),
+            (0x0002_3d00_0002, 1, similar),
+            (0x0002_3d01_0001, 1, false),
+            (0x0002_3d00_0002, 2, false),
+        ] {
+            let nexus = session(NODE, isid, port);
+            unit.connect(&nexus);
+            assert_eq!(
+                unit.may_write(&nexus),
+                may,
+                "{isid:x} at {port}, {profile:?}"
+            );
+            assert_eq!(unit.is_holder(&nexus), nexus == holder);
+        }
+    }
 }
