@@ -7,7 +7,7 @@ use crate::courier::{Courier, Settled};
 use crate::job::Job;
 use crate::outcome::Outcome;
 use crate::reading::{Progress, ReadEnd, Reading};
-use crate::request::{Clear, Preempt, Request, Reserve};
+use crate::request::{Clear, Preempt, Request, Reserve, VictimCommands};
 use crate::restore::Aftermath;
 use crate::snapshot::PathId;
 use crate::state::State;
@@ -90,7 +90,7 @@ impl Doubt {
             Request::Reserve(reserve) => reserve.was_executed(&ReadReservation::decode(data).ok()?),
             Request::Clear(clear) => clear.was_executed(job, &ReadKeys::decode(data).ok()?),
             Request::Preempt(preempt) => {
-                Some(preempt.was_executed(self.aftermath, &ReadKeys::decode(data).ok()?))
+                preempt.was_executed(self.aftermath, &ReadKeys::decode(data).ok()?)
             }
             _ => None,
         }
@@ -124,7 +124,19 @@ impl Clear {
 }
 
 impl Preempt {
-    fn was_executed(&self, aftermath: Option<Aftermath>, seen: &ReadKeys) -> bool {
+    /// Whether the preemption shows in the keys; that commands were aborted shows nowhere.
+    ///
+    /// The kernel's target removes the victim's registrations first and may then hang in aborting
+    /// its commands: its writes may still be under way although its key is gone.
+    fn was_executed(&self, aftermath: Option<Aftermath>, seen: &ReadKeys) -> Option<bool> {
+        let shows = self.shows(aftermath, seen);
+        match self.commands {
+            VictimCommands::Abort if shows => None,
+            VictimCommands::Abort | VictimCommands::Finish => Some(shows),
+        }
+    }
+
+    fn shows(&self, aftermath: Option<Aftermath>, seen: &ReadKeys) -> bool {
         let count = |key: ReservationKey| seen.keys.iter().filter(|seen| **seen == key).count();
         match aftermath {
             None => count(self.key) > 0 && count(self.victim) == 0,
@@ -140,16 +152,20 @@ impl Preempt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::VictimCommands;
     use scsi_pr::ReservationType;
 
     /// Our key is 0xa, the other node's 0xb.
-    fn preempted(victim: u64, aftermath: Option<Aftermath>, keys: &[u64]) -> bool {
+    fn preempted(
+        commands: VictimCommands,
+        victim: u64,
+        aftermath: Option<Aftermath>,
+        keys: &[u64],
+    ) -> Option<bool> {
         let preempt = Preempt {
             key: ReservationKey(0xa),
             victim: ReservationKey(victim),
             reservation_type: ReservationType(5),
-            commands: VictimCommands::Abort,
+            commands,
         };
         let keys = keys.iter().copied().map(ReservationKey).collect();
         preempt.was_executed(aftermath, &ReadKeys::new(0, keys))
@@ -174,8 +190,15 @@ mod tests {
             (0xa, removing, &[0xa, 0xa], false),
         ];
         for (victim, aftermath, keys, expected) in rows {
-            let got = preempted(victim, aftermath, keys);
-            assert_eq!(got, expected, "{victim:#x} {aftermath:?} {keys:x?}");
+            let finish = preempted(VictimCommands::Finish, victim, aftermath, keys);
+            assert_eq!(
+                finish,
+                Some(expected),
+                "{victim:#x} {aftermath:?} {keys:x?}"
+            );
+            let abort = preempted(VictimCommands::Abort, victim, aftermath, keys);
+            let expected = if expected { None } else { Some(false) };
+            assert_eq!(abort, expected, "{victim:#x} {aftermath:?} {keys:x?}");
         }
     }
 }
