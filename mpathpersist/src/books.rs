@@ -125,6 +125,13 @@ impl<'a> Books<'a> {
         }
     }
 
+    /// Ends a request of which nothing was sent: it is not one that was cut off.
+    pub(crate) fn abandon(&mut self) {
+        self.undo();
+        let cleared = self.lock.journal().clear();
+        self.note_error(cleared);
+    }
+
     /// Stores through the daemon, which then knows the key as well; and by hand, if there is no
     /// daemon or it keeps its keys elsewhere.
     fn store(&mut self, key: Option<StoredKey>) -> Result<(), PrKeysError> {

@@ -118,9 +118,10 @@ impl<'a> Device<'a> {
         let map = self.map.clone();
         let mut books = Books::open(&map, lock, prkeys, daemon, stored);
         books.announce(request, plan);
-        books
-            .apply(plan, request)
-            .map_err(|error| other(self.name(), &error))?;
+        if let Err(error) = books.apply(plan, request) {
+            books.abandon();
+            return Err(other(self.name(), &error));
+        }
         let snapshot = books.remembered().onto(self.map.snapshot());
         let result = self.carry_out(request, snapshot, options, started);
         if !matches!(&result, Ok((report, effects)) if is_in_force(plan, report, effects)) {

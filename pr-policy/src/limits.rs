@@ -64,6 +64,17 @@ pub(crate) const MAX_REPEATS: u32 = 1;
 /// Allocation length of a first read, as multipath-tools sends it: enough for a thousand keys.
 pub(crate) const FIRST_ALLOCATION: u16 = 8192;
 
+/// Bytes of the last page of 4 KiB that the allocation length of READ FULL STATUS leaves free.
+///
+/// Linux' target checks the room for a descriptor's TransportID, but neither for the 24 bytes
+/// before it nor for the response's header, and so writes up to 32 bytes more than were asked for
+/// (`drivers/target/target_core_pr.c`, `core_scsi3_pri_read_full_status`). At the end of a page
+/// that stops its kernel.
+pub(crate) const FULL_STATUS_SLACK: u16 = 32;
+
+/// The page that the slack is of.
+pub(crate) const PAGE: usize = 4096;
+
 /// Times a response that did not fit is read again with more room: it may grow meanwhile.
 pub(crate) const MAX_GROWTHS: u32 = 4;
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use scsi_pr::{FullStatusDescriptor, InAction};
 
 use crate::courier::{Courier, Persistence, Reply, Settled, Silence, Verdict};
-use crate::limits::{FIRST_ALLOCATION, MAX_GROWTHS};
+use crate::limits::{FIRST_ALLOCATION, FULL_STATUS_SLACK, MAX_GROWTHS, PAGE};
 use crate::snapshot::PathId;
 use crate::wire::Command;
 
@@ -64,7 +64,7 @@ impl Reading {
         let allocation = match cap {
             Some(length) => Allocation::Capped(length),
             None => Allocation::Growing {
-                length: FIRST_ALLOCATION,
+                length: first_length(action),
                 growths: 0,
             },
         };
@@ -170,20 +170,41 @@ impl Allocation {
         let full = full_length(data)?;
         let room = usize::from(length);
         let is_whole = full.saturating_add(largest) <= room;
-        if is_whole || length == u16::MAX || growths == MAX_GROWTHS {
+        if is_whole || length == allowed_length(action, usize::MAX) || growths == MAX_GROWTHS {
             return None;
         }
         let is_last = growths + 1 == MAX_GROWTHS;
-        let length = if is_last || full <= room {
-            u16::MAX
+        let wanted = if is_last || full <= room {
+            usize::MAX
         } else {
-            u16::try_from(full.saturating_add(largest)).unwrap_or(u16::MAX)
+            full.saturating_add(largest)
         };
+        let length = allowed_length(action, wanted);
         Some(Self::Growing {
             length,
             growths: growths + 1,
         })
     }
+}
+
+/// What is asked for first.
+fn first_length(action: InAction) -> u16 {
+    match action {
+        InAction::READ_FULL_STATUS => FIRST_ALLOCATION - FULL_STATUS_SLACK,
+        _ => FIRST_ALLOCATION,
+    }
+}
+
+/// The smallest allocation length that has the wanted room and does the device no harm, or the
+/// largest there is.
+fn allowed_length(action: InAction, wanted: usize) -> u16 {
+    if action != InAction::READ_FULL_STATUS {
+        return u16::try_from(wanted).unwrap_or(u16::MAX);
+    }
+    let slack = usize::from(FULL_STATUS_SLACK);
+    let pages = wanted.saturating_add(slack).div_ceil(PAGE);
+    let most = u16::MAX - FULL_STATUS_SLACK + 1;
+    u16::try_from(pages.saturating_mul(PAGE) - slack).map_or(most, |length| length.min(most))
 }
 
 /// Length of the whole response, from its ADDITIONAL LENGTH field (SPC-4 6.15.2, 6.15.5).

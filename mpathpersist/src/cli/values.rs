@@ -65,8 +65,9 @@ pub(super) fn parse_alloc_length(text: Option<&str>) -> Result<Option<u16>, Usag
         expected,
     };
     match text.map(str::parse) {
-        None => Ok(None),
-        Some(Ok(length @ 0..=MAX_ALLOC_LENGTH)) => Ok(Some(length)),
+        // 0 is no cap, as in multipath-tools: a device has nothing to say in no bytes.
+        None | Some(Ok(0)) => Ok(None),
+        Some(Ok(length @ 1..=MAX_ALLOC_LENGTH)) => Ok(Some(length)),
         Some(_) => Err(bad),
     }
 }

@@ -90,11 +90,16 @@ fn reads_in_every_spelling() {
 
 #[test]
 fn allocation_lengths() {
-    for (length, expected) in [("0", 0), ("16", 16), ("010", 10), ("8192", 8192)] {
+    for (length, expected) in [
+        ("0", None),
+        ("16", Some(16)),
+        ("010", Some(10)),
+        ("8192", Some(8192)),
+    ] {
         let action = InAction::READ_KEYS;
         let expected = Request::Read(Read {
             action,
-            allocation_length: Some(expected),
+            allocation_length: expected,
         });
         check(&format!("-ik -l {length} dev"), &expected);
         check(&format!("-ik -l{length} dev"), &expected);

@@ -139,11 +139,11 @@ fn every_registration_is_read() {
         (keys, Silent, 1022, &[8192]),
         (keys, Silent, 1024, &[8192, 65535]),
         (keys, Silent, 1100, &[8192, 65535]),
-        (full, Counted, 31, &[8192]),
-        (full, Counted, 32, &[8192]),
-        (full, Silent, 31, &[8192]),
-        (full, Silent, 32, &[8192]),
-        (full, Silent, 700, &[8192, 65535]),
+        (full, Counted, 31, &[8160]),
+        (full, Counted, 32, &[8160]),
+        (full, Silent, 31, &[8160]),
+        (full, Silent, 32, &[8160]),
+        (full, Silent, 700, &[8160, 65504]),
     ];
     for (action, cut, count, expected) in rows {
         let device = Device::new(action, cut, &[count]);
@@ -160,8 +160,8 @@ fn every_registration_is_read() {
 fn more_than_can_be_asked_for_comes_cut() {
     let device = Device::new(InAction::READ_FULL_STATUS, Cut::Counted, &[1100]);
     let (data, allocations) = device.read(None);
-    assert_eq!(allocations, [8192, 65535]);
-    assert_eq!(data.len(), 65535);
+    assert_eq!(allocations, [8160, 65504]);
+    assert_eq!(data.len(), 65504);
     let response = ReadFullStatus::decode_partial(&data).unwrap();
     assert!(!response.is_complete());
 }

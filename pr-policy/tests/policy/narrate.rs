@@ -22,7 +22,9 @@ pub(crate) fn path_of(action: &Action) -> PathId {
 
 pub(crate) fn command(command: &Command) -> String {
     let (action, reservation_type, parameters) = match command {
-        Command::In(cdb) if cdb.allocation_length == 8192 => return cdb.action.to_string(),
+        Command::In(cdb) if matches!(cdb.allocation_length, 8192 | 8160) => {
+            return cdb.action.to_string();
+        }
         Command::In(cdb) => return format!("{} ({} bytes)", cdb.action, cdb.allocation_length),
         Command::Out {
             action,
