@@ -97,13 +97,14 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
     Tool { program, package }
 }
 
-/// dpkg-deb, tar and apt-get are in every Debian; they are named for other systems.
+/// All but the first are in every Debian; they are named for other systems.
 const TOOLS: &[Tool] = &[
     tool("qemu-system-x86_64", "qemu-system-x86"),
     tool("mkfs.ext4", "e2fsprogs"),
     tool("apt-get", "apt"),
     tool("dpkg-deb", "dpkg"),
     tool("tar", "tar"),
+    tool("setpriv", "util-linux"),
 ];
 
 #[cfg(test)]

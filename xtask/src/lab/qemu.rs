@@ -155,7 +155,9 @@ impl Boot {
     }
 
     fn command(&self) -> Command {
-        let mut command = process::tool("qemu-system-x86_64");
+        // A guest must not outlive its task, however that ends.
+        let mut command = process::tool("setpriv");
+        command.args(["--pdeathsig=KILL", "qemu-system-x86_64"]);
         command.args([
             "-accel",
             "tcg,thread=multi",
