@@ -4,6 +4,7 @@
 //! by offset from plain bytes; no kernel structure is ever cast.
 
 mod abi;
+pub mod apart;
 pub mod dm;
 pub mod sg;
 

@@ -76,8 +76,7 @@ impl<'a> Books<'a> {
     pub(crate) fn remembered(&mut self) -> Remembered {
         let read = self.lock.read();
         let record = self.note_error(read).flatten();
-        let registered = record.filter(|record| record.registered == PrStatus::Set);
-        Remembered(registered.and_then(|record| record.key))
+        Remembered(record.filter(|record| record.registered == PrStatus::Set))
     }
 
     /// Announces the request. A journal that cannot be written must not keep a fencing command
@@ -266,15 +265,25 @@ impl<'a> Books<'a> {
     }
 }
 
-/// The key that this node has registered.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Remembered(Option<StoredKey>);
+/// What this node has registered, if it has.
+#[derive(Debug, Clone)]
+pub(crate) struct Remembered(Option<MapRecord>);
 
 impl Remembered {
     pub(crate) fn onto(self, snapshot: Snapshot) -> Snapshot {
+        let Some(record) = self.0 else {
+            return snapshot;
+        };
+        let ports = record
+            .nexuses
+            .iter()
+            .filter_map(|nexus| nexus.initiator_port.as_ref());
         Snapshot {
-            remembered_key: self.0.map(|stored| stored.key),
-            remembered_aptpl: self.0.is_some_and(|stored| stored.aptpl),
+            remembered_key: record.key.map(|stored| stored.key),
+            remembered_aptpl: record.key.is_some_and(|stored| stored.aptpl),
+            remembered_holding: record.holds == PrStatus::Set,
+            remembered_nexuses: record.nexuses.len(),
+            own_ports: ports.filter_map(|port| port.parse().ok()).collect(),
             ..snapshot
         }
     }

@@ -18,9 +18,9 @@ use crate::books::Books;
 use crate::daemon::Daemon;
 use crate::executor::carry_out;
 use crate::host::Host;
-use crate::kernel::KernelHands;
+use crate::kernel::{KernelHands, KernelMap};
 use crate::map::OpenMap;
-use crate::run::{Failure, FanOut, Report, RunOptions, Runner};
+use crate::run::{Failure, Report, RunOptions, Runner};
 
 /// A multipath map, addressed as one disk.
 ///
@@ -154,8 +154,15 @@ impl<'a> Device<'a> {
     ) -> Result<(Report, Effects), Failure> {
         let left = options.limits.deadline.saturating_sub(started.elapsed());
         options.limits = options.limits.within(left);
-        let mut hands =
-            KernelHands::new(&self.host.roots, self.map.paths(), options.limits.deadline);
+        let mut hands = KernelHands::new(
+            &self.host.roots,
+            KernelMap {
+                dm: &self.dm,
+                device: self.map.device(),
+            },
+            self.map.paths(),
+            options.limits.deadline,
+        );
         let mut transaction = Transaction::new(request.clone(), snapshot, options);
         let outcome = carry_out(&mut transaction, &mut hands).map_err(|error| Failure::Worker {
             map: self.name().to_owned(),
@@ -180,9 +187,8 @@ impl<'a> Device<'a> {
         if let Some(timeout) = options.timeout {
             chosen.limits = chosen.limits.within(timeout);
         }
-        if options.fan_out == FanOut::Sequential {
-            chosen.fan_out = pr_policy::FanOut::Sequential;
-        }
+        chosen.fan_out = options.fan_out;
+        chosen.doubt = options.doubt;
         chosen
     }
 
@@ -304,6 +310,7 @@ fn named_path(outcome: &Outcome) -> Option<PathId> {
         | Outcome::Done
         | Outcome::Conflict
         | Outcome::NoUsablePath
+        | Outcome::NotSuspended
         | Outcome::HolderUnreachable { .. } => None,
     }
 }

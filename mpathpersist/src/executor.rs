@@ -21,6 +21,18 @@ pub trait Hands {
     /// Nothing can be started any more.
     fn probe(&mut self, ticket: Ticket, path: PathId) -> Result<(), Self::Error>;
 
+    /// Suspends the map and tells the transaction, with this ticket; then carries on with it
+    /// until the map has been resumed and the transaction knows. Nothing may keep that from
+    /// happening, not even the end of this process.
+    ///
+    /// # Errors
+    /// It is not known how far that came.
+    fn run_suspended(
+        &mut self,
+        ticket: Ticket,
+        transaction: &mut Transaction,
+    ) -> Result<(), Self::Error>;
+
     /// Waits for the next thing to end, at most until `until`. Things that were started and have
     /// not ended by then go on, and may end in a later call.
     ///
@@ -45,7 +57,13 @@ pub fn carry_out<H: Hands>(
             return Ok(outcome.clone());
         }
         while let Some(action) = transaction.poll_action() {
-            start(&action, hands)?;
+            match action {
+                Action::Suspend { ticket } => hands.run_suspended(ticket, transaction)?,
+                action => start(&action, hands)?,
+            }
+        }
+        if transaction.outcome().is_some() {
+            continue;
         }
         match hands.wait(transaction.poll_timeout())? {
             Some(event) => transaction.handle_event(hands.now(), event),
@@ -54,7 +72,7 @@ pub fn carry_out<H: Hands>(
     }
 }
 
-fn start<H: Hands>(action: &Action, hands: &mut H) -> Result<(), H::Error> {
+pub(crate) fn start<H: Hands>(action: &Action, hands: &mut H) -> Result<(), H::Error> {
     match action {
         Action::Send {
             ticket,
@@ -63,5 +81,7 @@ fn start<H: Hands>(action: &Action, hands: &mut H) -> Result<(), H::Error> {
             ..
         } => hands.send(*ticket, *path, command),
         Action::Probe { ticket, path, .. } => hands.probe(*ticket, *path),
+        // Neither begins anything: `run_suspended` has both ends in its hands.
+        Action::Suspend { .. } | Action::Resume { .. } => Ok(()),
     }
 }

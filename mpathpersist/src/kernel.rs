@@ -6,22 +6,44 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dm_multipath::scsi::{self, ScsiState};
+use dm_multipath::sys::apart::{self, Apart};
+use dm_multipath::sys::dm::{SuspendFlags, UdevCookie};
 use dm_multipath::sys::sg::{self, SgCommand, SgData, SgError, SgReply, SgWorker};
+use dm_multipath::sys::{DmControl, DmName};
 use dm_multipath::{DeviceNumber, Roots};
-use pr_policy::{Answer, Command, Event, PathId, PathState, Ticket};
+use pr_policy::{Action, Answer, Command, Event, PathId, PathState, Success, Ticket, Transaction};
 use scsi_pr::{AnswerClass, Sense, Status};
 
-use crate::executor::Hands;
+use crate::event_log::{self, EventLog};
+use crate::executor::{self, Hands};
 
 /// Hands that send to the paths of one map.
 #[derive(Debug)]
 pub struct KernelHands<'a> {
     roots: &'a Roots,
+    map: KernelMap<'a>,
     paths: &'a [KernelPath],
     running: Vec<Running>,
     ready: VecDeque<Event>,
     started: Instant,
     deadline: Duration,
+    place: Place,
+}
+
+/// In the child nothing is logged: another thread of the parent may have held the log's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Parent,
+    Child,
+}
+
+/// The map as device-mapper knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelMap<'a> {
+    /// The control node.
+    pub dm: &'a DmControl,
+    /// The map's numbers.
+    pub device: DeviceNumber,
 }
 
 /// A path as the kernel knows it.
@@ -52,14 +74,21 @@ impl<'a> KernelHands<'a> {
     /// Hands for the paths of one map; [`PathId`] counts along `paths`. The kernel is told to
     /// give a command up after `deadline`, so that nothing goes on for much longer.
     #[must_use]
-    pub fn new(roots: &'a Roots, paths: &'a [KernelPath], deadline: Duration) -> Self {
+    pub fn new(
+        roots: &'a Roots,
+        map: KernelMap<'a>,
+        paths: &'a [KernelPath],
+        deadline: Duration,
+    ) -> Self {
         Self {
             roots,
+            map,
             paths,
             running: Vec::new(),
             ready: VecDeque::new(),
             started: Instant::now(),
             deadline,
+            place: Place::Parent,
         }
     }
 
@@ -83,6 +112,82 @@ impl<'a> KernelHands<'a> {
         Ok(())
     }
 
+    /// What runs in the child: from suspending to resuming, with a log of it for the parent.
+    fn critical_section(&mut self, ticket: Ticket, transaction: &mut Transaction) -> Vec<u8> {
+        // The parent's workers are no children of this process, and not its to wait for.
+        std::mem::forget(std::mem::take(&mut self.running));
+        self.ready.clear();
+        self.place = Place::Child;
+        let mut log = EventLog::default();
+        let success = if self.suspend().is_ok() {
+            Success::Yes
+        } else {
+            Success::No
+        };
+        log.tell(
+            transaction,
+            self.now(),
+            Some(Event::Suspended { ticket, success }),
+        );
+        while !self.carry_on(transaction, &mut log) {}
+        log.into_bytes()
+    }
+
+    /// One round of what the transaction wants; `true` once the map is resumed.
+    fn carry_on(&mut self, transaction: &mut Transaction, log: &mut EventLog) -> bool {
+        while let Some(action) = transaction.poll_action() {
+            match action {
+                Action::Resume { ticket } => {
+                    self.resume();
+                    log.tell(transaction, self.now(), Some(Event::Resumed { ticket }));
+                    return true;
+                }
+                Action::Send { ticket, .. } if executor::start(&action, self).is_err() => {
+                    let answer = Answer::NotSent;
+                    self.ready.push_back(Event::Answered { ticket, answer });
+                }
+                Action::Probe { ticket, .. } if executor::start(&action, self).is_err() => {
+                    let state = PathState::Dead;
+                    self.ready.push_back(Event::Probed { ticket, state });
+                }
+                _ => {}
+            }
+        }
+        if transaction.outcome().is_some() {
+            self.resume();
+            return true;
+        }
+        let event = self.wait(transaction.poll_timeout()).unwrap_or_default();
+        log.tell(transaction, self.now(), event);
+        false
+    }
+
+    /// Without flushing what is queued and without freezing file systems: both could wait for
+    /// the paths that are dead. I/O in flight is waited for, but not for long.
+    fn suspend(&self) -> io::Result<()> {
+        let flags = SuspendFlags::NO_FLUSH | SuspendFlags::SKIP_LOCKFS;
+        let device = DmName::Device(self.map.device);
+        let suspended =
+            apart::interrupted_after(SUSPEND_PATIENCE, || self.map.dm.suspend(device, flags))?;
+        suspended.map_err(io::Error::other)
+    }
+
+    /// Resumes the map, whatever happened before; on a map that is not suspended this does
+    /// nothing.
+    fn resume(&self) {
+        for _ in 0..MAX_RESUMES {
+            let device = DmName::Device(self.map.device);
+            let resumed = self
+                .map
+                .dm
+                .resume(device, SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
+            if resumed.is_ok() {
+                return;
+            }
+            std::thread::sleep(RESUME_PAUSE);
+        }
+    }
+
     fn timeout_ms(&self) -> u32 {
         u32::try_from(self.deadline.as_millis()).unwrap_or(u32::MAX)
     }
@@ -104,7 +209,9 @@ impl Hands for KernelHands<'_> {
             Command::In(_) => SgData::In(command.allocation_length()),
             Command::Out { .. } => SgData::Out(data),
         };
-        tracing::debug!(path = path.name, cdb = ?cdb, "sending");
+        if self.place == Place::Parent {
+            tracing::debug!(path = path.name, cdb = ?cdb, "sending");
+        }
         let command = SgCommand {
             cdb: cdb.to_vec(),
             data,
@@ -128,6 +235,23 @@ impl Hands for KernelHands<'_> {
         self.spawn(ticket, Errand::Probe, &path.node, &command)
     }
 
+    fn run_suspended(&mut self, ticket: Ticket, transaction: &mut Transaction) -> io::Result<()> {
+        let patience = self.deadline.saturating_sub(self.now()) + CHILD_GRACE;
+        let apart = Apart::start(|| self.critical_section(ticket, transaction))?;
+        let pid = apart.id();
+        let log = apart.wait(patience).map_err(|error| {
+            let text = format!("process {pid}, which has the map suspended, does not end: {error}");
+            io::Error::new(error.kind(), text)
+        })?;
+        if event_log::replay(&log, transaction).is_none() || log.is_empty() {
+            self.resume();
+            return Err(io::Error::other(format!(
+                "process {pid} died while it had the map suspended; it is resumed now"
+            )));
+        }
+        Ok(())
+    }
+
     fn wait(&mut self, until: Duration) -> io::Result<Option<Event>> {
         if let Some(event) = self.ready.pop_front() {
             return Ok(Some(event));
@@ -147,7 +271,11 @@ impl Hands for KernelHands<'_> {
                 worker,
             } = self.running.swap_remove(at);
             let result = worker.finish();
-            self.ready.push_back(errand.event(ticket, result));
+            let answer = answer(result);
+            if self.place == Place::Parent {
+                tracing::debug!(?answer, "answered");
+            }
+            self.ready.push_back(errand.event(ticket, answer));
         }
         Ok(self.ready.pop_front())
     }
@@ -158,9 +286,7 @@ impl Hands for KernelHands<'_> {
 }
 
 impl Errand {
-    fn event(self, ticket: Ticket, result: Result<SgReply, SgError>) -> Event {
-        let answer = answer(result);
-        tracing::debug!(?answer, "answered");
+    fn event(self, ticket: Ticket, answer: Answer) -> Event {
         match self {
             Self::Command => Event::Answered { ticket, answer },
             Self::Probe => Event::Probed {
@@ -202,3 +328,16 @@ fn probed(answer: &Answer) -> PathState {
         AnswerClass::Unreachable | AnswerClass::Refused(_) | AnswerClass::Failed => PathState::Dead,
     }
 }
+
+/// How long I/O in flight is waited for when the map is suspended. A path that takes longer is
+/// one that hangs.
+const SUSPEND_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The child ends by the deadline, but for resuming and reporting.
+const CHILD_GRACE: Duration = Duration::from_secs(10);
+
+/// Resuming fails only for want of kernel memory; giving up would stop the map's I/O for good.
+const MAX_RESUMES: u32 = 50;
+
+/// Pause between two tries to resume.
+const RESUME_PAUSE: Duration = Duration::from_millis(100);

@@ -59,6 +59,10 @@ impl OpenMap {
         self.map.wwid().unwrap_or(&self.map.name)
     }
 
+    pub(crate) fn device(&self) -> DeviceNumber {
+        self.map.device
+    }
+
     pub(crate) fn paths(&self) -> &[KernelPath] {
         &self.paths
     }

@@ -2,7 +2,7 @@
 //!
 //! Here so that the whole command line, texts and exit statuses included, runs in tests against
 //! a [`Runner`] that touches nothing.
-pub use pr_policy::FanOut;
+pub use pr_policy::{Doubt, FanOut};
 use pr_policy::{Outcome, Request};
 use scsi_pr::ReservationKey;
 use std::time::Duration;
@@ -41,16 +41,6 @@ impl Default for RunOptions {
             doubt: Doubt::Refuse,
         }
     }
-}
-
-/// What to do without evidence that a registration or reservation is this node's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Doubt {
-    /// Leave it alone and say so.
-    #[default]
-    Refuse,
-    /// Act as if it were ours (`--force`).
-    Override,
 }
 
 /// What a request came to.

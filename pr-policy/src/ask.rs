@@ -14,21 +14,17 @@ use crate::restore::{Aftermath, Restoring};
 use crate::snapshot::PathId;
 use crate::state::State;
 use crate::verify::Verifying;
+use crate::weigh::{Question, Weighing};
 
 /// Waits for a path to accept the command.
 #[derive(Debug, Clone)]
 pub(crate) struct Asking {
     attempt: Attempt,
-    aftermath: Option<Aftermath>,
+    aftermath: Aftermath,
 }
 
 impl Asking {
-    /// `aftermath` is what a preemption will do to this node's own registrations.
-    pub(crate) fn start(
-        aftermath: Option<Aftermath>,
-        job: &mut Job,
-        courier: &mut Courier,
-    ) -> State {
+    pub(crate) fn start(aftermath: Aftermath, job: &mut Job, courier: &mut Courier) -> State {
         let Some(command) = job.request.out_command() else {
             return State::Finished(Outcome::NoUsablePath);
         };
@@ -43,7 +39,7 @@ impl Asking {
 
     fn after(
         progress: Progress<Attempt, (AttemptEnd, Trail)>,
-        aftermath: Option<Aftermath>,
+        aftermath: Aftermath,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
@@ -58,9 +54,20 @@ impl Asking {
             AttemptEnd::Answered(path, reply) => State::Finished(reply.into_outcome(path)),
             AttemptEnd::Exhausted => match trail.unknown.first() {
                 Some(silent) => Verifying::start(*silent, trail, aftermath, job, courier),
-                None => State::Finished(trail.into_outcome()),
+                None => exhausted(trail, job, courier),
             },
         }
+    }
+}
+
+/// No path accepted. A RESERVE that only met conflicts may be one that a dead path of ours
+/// answers for.
+fn exhausted(trail: Trail, job: &mut Job, courier: &mut Courier) -> State {
+    match (job.request.clone(), trail.into_outcome()) {
+        (Request::Reserve(reserve), Outcome::Conflict) => {
+            Weighing::start(Question::Reserve(reserve), job, courier)
+        }
+        (_, outcome) => State::Finished(outcome),
     }
 }
 
@@ -68,13 +75,13 @@ impl State {
     /// The device has carried out the command; `done_by` is the path that said so, if one did.
     pub(crate) fn accepted(
         done_by: Option<PathId>,
-        aftermath: Option<Aftermath>,
+        aftermath: Aftermath,
         job: &mut Job,
         courier: &mut Courier,
     ) -> Self {
         match job.request.clone() {
             Request::Preempt(preempt) => {
-                return Learning::start(preempt, done_by, aftermath, job, courier);
+                return Learning::start(preempt, aftermath, job, courier);
             }
             Request::Reserve(reserve) => {
                 job.effects.holding = Some(Holding::Held(reserve.reservation_type));

@@ -23,9 +23,17 @@ use crate::wire::Command;
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     command: Command,
+    reversal: Reversal,
     untried: VecDeque<PathId>,
     probes: Probes,
     trail: Trail,
+}
+
+/// Whether time has to be left to put things back once a path has accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reversal {
+    NotNeeded,
+    TakesTime,
 }
 
 /// Paths that did not accept, by what is known of the command there.
@@ -64,8 +72,18 @@ impl Attempt {
         paths: Vec<PathId>,
         command: Command,
     ) -> Progress<Self, (AttemptEnd, Trail)> {
+        Self::start_with(Reversal::NotNeeded, courier, paths, command)
+    }
+
+    pub(crate) fn start_with(
+        reversal: Reversal,
+        courier: &mut Courier,
+        paths: Vec<PathId>,
+        command: Command,
+    ) -> Progress<Self, (AttemptEnd, Trail)> {
         Self {
             command,
+            reversal,
             untried: paths.into(),
             probes: Probes::NotNeeded,
             trail: Trail::default(),
@@ -97,6 +115,7 @@ impl Attempt {
                 self.try_next(courier)
             }
             Verdict::Probed(state) => self.note_probe(path, state, courier),
+            Verdict::Map(_) => Progress::Waiting(self),
         }
     }
 
@@ -104,10 +123,11 @@ impl Attempt {
         let Some(path) = self.untried.pop_front() else {
             return self.end(AttemptEnd::Exhausted);
         };
-        let persistence = if self.untried.is_empty() {
-            Persistence::Deadline
-        } else {
-            Persistence::Patience
+        let persistence = match (self.reversal, self.untried.is_empty()) {
+            (Reversal::NotNeeded, true) => Persistence::Deadline,
+            (Reversal::NotNeeded, false) => Persistence::Patience,
+            (Reversal::TakesTime, true) => Persistence::Reversible,
+            (Reversal::TakesTime, false) => Persistence::ReversiblePatience,
         };
         courier.send(path, self.command.clone(), persistence);
         Progress::Waiting(self)

@@ -175,7 +175,7 @@ impl Broadcast {
                 }
                 self.probe(lane, courier);
             }
-            Verdict::Probed(_) => {}
+            Verdict::Probed(_) | Verdict::Map(_) => {}
         }
     }
 
@@ -232,6 +232,14 @@ impl BroadcastEnd {
         let behind = self.behind.iter().map(|(path, _)| path);
         let path = *behind.chain(&self.conflicts).next()?;
         Some(Outcome::Incomplete { path })
+    }
+
+    /// Whether no path that is alive said anything but RESERVATION CONFLICT.
+    pub(crate) fn has_only_conflicts(&self) -> bool {
+        !self.conflicts.is_empty()
+            && self.done.is_empty()
+            && self.answered.is_empty()
+            && self.behind.is_empty()
     }
 
     /// What the paths said, of which none accepted.

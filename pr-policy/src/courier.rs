@@ -20,12 +20,13 @@ use core::time::Duration;
 use scsi_pr::{AnswerClass, Refusal, Sense, Status, UnitAttention};
 
 use crate::limits::{
-    FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE, REVERSAL_SHARE,
+    FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE, RESUME_PATIENCE,
+    REVERSAL_SHARE,
 };
 use crate::outcome::Outcome;
 use crate::snapshot::{PathId, PathState};
 use crate::task::{Errand, Phase, Task};
-use crate::wire::{Action, Answer, Command, Event, Ticket};
+use crate::wire::{Action, Answer, Command, Event, Success, Ticket};
 
 /// Commands on their way.
 #[derive(Debug, Clone)]
@@ -63,6 +64,21 @@ pub(crate) enum Verdict {
     Failed(Reply),
     /// The state found by a probe; doubtful if the deadline came first.
     Probed(PathState),
+    /// What became of the map.
+    Map(MapChange),
+}
+
+/// What became of the map as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MapChange {
+    /// It is suspended.
+    Suspended,
+    /// It is not, or nobody knows.
+    NotSuspended,
+    /// It is not: there was no time left to ask.
+    NotAsked,
+    /// It was resumed.
+    Resumed,
 }
 
 /// Why a path is unreachable.
@@ -86,6 +102,8 @@ pub(crate) struct Reply {
 pub(crate) enum Persistence {
     /// As long as one silent sending would take: something else can be done then.
     Patience,
+    /// As [`Self::Patience`], but no longer than [`Self::Reversible`].
+    ReversiblePatience,
     /// Until just enough time is left to put back what was changed.
     Reversible,
     /// To the deadline: nothing is left to do without this path.
@@ -93,6 +111,12 @@ pub(crate) enum Persistence {
 }
 
 impl Reply {
+    /// Whether it says that the command was not executed and never will be.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let class = scsi_pr::classify(self.status, self.sense.as_ref());
+        matches!(class, AnswerClass::Refused(_))
+    }
+
     /// The outcome of a request that ends with this answer.
     pub(crate) fn into_outcome(self, path: PathId) -> Outcome {
         Outcome::Answered {
@@ -130,6 +154,31 @@ impl Courier {
     pub(crate) fn probe(&mut self, path: PathId) {
         let patience = PROBE_PATIENCE.min(self.limits.path_patience);
         self.begin(path, Errand::Probe, patience, Persistence::Patience);
+    }
+
+    /// Suspends the map; the verdict is [`MapChange::Suspended`] or not.
+    pub(crate) fn suspend(&mut self) {
+        let patience = self.limits.path_patience;
+        self.begin(THE_MAP, Errand::Suspend, patience, Persistence::Reversible);
+    }
+
+    /// Resumes the map, whatever the time; the verdict is [`MapChange::Resumed`].
+    pub(crate) fn resume(&mut self) {
+        let give_up = self.now.saturating_add(RESUME_PATIENCE);
+        let ticket = self.next_ticket();
+        let task = Task {
+            ticket,
+            path: THE_MAP,
+            errand: Errand::Resume,
+            phase: Phase::Sent,
+            patience: RESUME_PATIENCE,
+            give_up,
+            stop: give_up,
+            attentions: 0,
+            back_off: FIRST_BACK_OFF,
+        };
+        self.actions.push_back(task.action());
+        self.tasks.push(task);
     }
 
     /// Asks for an alarm after `delay`; only the last one asked for counts.
@@ -181,12 +230,10 @@ impl Courier {
 
     /// When [`Self::handle_time`] has something to do next.
     pub(crate) fn poll_timeout(&self) -> Duration {
+        let deadline = self.limits.deadline;
+        let alarm = self.alarm.map(|alarm| alarm.min(deadline));
         let tasks = self.tasks.iter().map(Task::wakes_at);
-        tasks
-            .chain(self.alarm)
-            .min()
-            .unwrap_or(self.limits.deadline)
-            .min(self.limits.deadline)
+        tasks.chain(alarm).min().unwrap_or(deadline)
     }
 
     /// Wakes what is due at the time last noted.
@@ -214,6 +261,24 @@ impl Courier {
                     verdict: Verdict::Probed(state),
                 })
             }
+            Event::Suspended { ticket, success } => {
+                let task = self.take(ticket, |errand| matches!(errand, Errand::Suspend))?;
+                let verdict = match success {
+                    Success::Yes => Verdict::Map(MapChange::Suspended),
+                    Success::No => Verdict::Map(MapChange::NotSuspended),
+                };
+                Some(Settled {
+                    path: task.path,
+                    verdict,
+                })
+            }
+            Event::Resumed { ticket } => {
+                let task = self.take(ticket, |errand| matches!(errand, Errand::Resume))?;
+                Some(Settled {
+                    path: task.path,
+                    verdict: Verdict::Map(MapChange::Resumed),
+                })
+            }
         }
     }
 
@@ -225,9 +290,11 @@ impl Courier {
         persistence: Persistence,
     ) {
         let deadline = self.limits.deadline;
+        let reversible = deadline.saturating_sub(deadline / REVERSAL_SHARE);
         let stop = match persistence {
             Persistence::Patience => self.now.saturating_add(patience).min(deadline),
-            Persistence::Reversible => deadline.saturating_sub(deadline / REVERSAL_SHARE),
+            Persistence::ReversiblePatience => self.now.saturating_add(patience).min(reversible),
+            Persistence::Reversible => reversible,
             Persistence::Deadline => deadline,
         };
         self.dispatch(Task {
@@ -249,12 +316,17 @@ impl Courier {
             self.tasks.push(task);
             return;
         }
-        task.ticket = Ticket(self.next_ticket);
+        task.ticket = self.next_ticket();
         task.phase = Phase::Sent;
         task.give_up = self.now.saturating_add(task.patience).min(task.stop);
-        self.next_ticket = self.next_ticket.wrapping_add(1);
         self.actions.push_back(task.action());
         self.tasks.push(task);
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        ticket
     }
 
     fn take(&mut self, ticket: Ticket, is_kind: impl Fn(&Errand) -> bool) -> Option<Task> {
@@ -283,6 +355,9 @@ impl Courier {
 
     fn wake(&mut self, task: Task) -> Option<Settled> {
         let verdict = match (&task.phase, &task.errand) {
+            (Phase::TooLate, Errand::Suspend) => Verdict::Map(MapChange::NotAsked),
+            (_, Errand::Suspend) => Verdict::Map(MapChange::NotSuspended),
+            (_, Errand::Resume) => Verdict::Map(MapChange::Resumed),
             // A probe that the deadline cut short says nothing about the path.
             (Phase::Sent | Phase::TooLate, Errand::Probe) if self.is_over_deadline() => {
                 Verdict::Probed(PathState::Doubtful)
@@ -371,3 +446,6 @@ impl Courier {
         None
     }
 }
+
+/// Stands for the map itself where a path is named.
+const THE_MAP: PathId = PathId(u32::MAX);

@@ -15,7 +15,7 @@ impl HolderReading {
     pub(crate) fn start(
         job: &Job,
         courier: &mut Courier,
-    ) -> Progress<Self, Result<Option<Reservation>, Outcome>> {
+    ) -> Progress<Self, Result<ReadReservation, Outcome>> {
         let paths = job.readable();
         Self::after(Reading::start(
             courier,
@@ -29,20 +29,20 @@ impl HolderReading {
         self,
         settled: Settled,
         courier: &mut Courier,
-    ) -> Progress<Self, Result<Option<Reservation>, Outcome>> {
+    ) -> Progress<Self, Result<ReadReservation, Outcome>> {
         Self::after(self.0.handle(settled, courier))
     }
 
     pub(crate) fn handle_alarm(
         self,
         courier: &mut Courier,
-    ) -> Progress<Self, Result<Option<Reservation>, Outcome>> {
+    ) -> Progress<Self, Result<ReadReservation, Outcome>> {
         Self::after(self.0.handle_alarm(courier))
     }
 
     fn after(
         progress: Progress<Reading, ReadEnd>,
-    ) -> Progress<Self, Result<Option<Reservation>, Outcome>> {
+    ) -> Progress<Self, Result<ReadReservation, Outcome>> {
         match progress {
             Progress::Waiting(reading) => Progress::Waiting(Self(reading)),
             Progress::Ended(end) => Progress::Ended(found(end)),
@@ -50,12 +50,11 @@ impl HolderReading {
     }
 }
 
-fn found(end: ReadEnd) -> Result<Option<Reservation>, Outcome> {
+fn found(end: ReadEnd) -> Result<ReadReservation, Outcome> {
     match end {
-        ReadEnd::Response { path, data } => match ReadReservation::decode(&data) {
-            Ok(response) => Ok(response.reservation),
-            Err(_) => Err(Outcome::Malformed { path }),
-        },
+        ReadEnd::Response { path, data } => {
+            ReadReservation::decode(&data).map_err(|_| Outcome::Malformed { path })
+        }
         end => Err(end.into_outcome()),
     }
 }

@@ -1,6 +1,6 @@
 //! A look at the reservation before something is done that depends on who holds it.
 
-use scsi_pr::Reservation;
+use scsi_pr::{ReadReservation, Reservation};
 
 use crate::ask::Asking;
 use crate::courier::{Courier, Settled};
@@ -8,11 +8,10 @@ use crate::holder::{HolderReading, is_held_by};
 use crate::job::Job;
 use crate::outcome::Outcome;
 use crate::reading::Progress;
-use crate::register::Piloting;
-use crate::release::Releasing;
-use crate::request::{Preempt, Register, RegisterMode, Release, Request};
+use crate::request::{Preempt, Request};
 use crate::restore::Aftermath;
 use crate::state::State;
+use crate::takeover::Takeover;
 
 /// Waits to hear who holds the reservation.
 #[derive(Debug, Clone)]
@@ -37,7 +36,7 @@ impl Inspecting {
     }
 
     fn after(
-        progress: Progress<HolderReading, Result<Option<Reservation>, Outcome>>,
+        progress: Progress<HolderReading, Result<ReadReservation, Outcome>>,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
@@ -49,48 +48,26 @@ impl Inspecting {
     }
 }
 
-fn decide(found: Option<Reservation>, job: &mut Job, courier: &mut Courier) -> State {
-    match job.request.clone() {
-        Request::Register(register) => unregister(register, found, job, courier),
-        Request::Preempt(preempt) => {
-            let aftermath = preempt.aftermath(found.as_ref());
-            Asking::start(Some(aftermath), job, courier)
-        }
-        _ => Asking::start(None, job, courier),
-    }
-}
-
-/// Unregistering under a reservation of our own would shut out the paths one by one while the
-/// map still carries I/O: the reservation goes first. An all-registrants reservation ends with
-/// the last registration anyway, and may be shared with other nodes.
-fn unregister(
-    register: Register,
-    found: Option<Reservation>,
-    job: &mut Job,
-    courier: &mut Courier,
-) -> State {
-    match found.filter(|reservation| may_be_ours(reservation, &register, job)) {
-        Some(reservation) => {
-            let release = Release {
-                key: reservation.key,
-                reservation_type: reservation.reservation_type,
-            };
-            Releasing::start_before_unregistering(register, release, job, courier)
-        }
-        None => Piloting::start(register, job, courier),
-    }
-}
-
-/// A RELEASE works only on the nexus that holds, with the holder's key: sent in vain it does
-/// nothing. So where no key of ours is known, and the device will unregister whatever is there,
-/// any holder's key is tried.
-fn may_be_ours(reservation: &Reservation, register: &Register, job: &Job) -> bool {
-    let is_ours = match (job.own_key(), register.mode) {
-        (Some(own), _) => own == reservation.key,
-        (None, RegisterMode::Ignore) => true,
-        (None, RegisterMode::Compare) => false,
+fn decide(seen: ReadReservation, job: &mut Job, courier: &mut Courier) -> State {
+    let Request::Preempt(preempt) = job.request.clone() else {
+        return Asking::start(Aftermath::Spared, job, courier);
     };
-    is_ours && !reservation.reservation_type.is_all_registrants()
+    match preempt.hit(seen.reservation.as_ref()) {
+        Hit::TakesOver => Takeover::asked_for(preempt, seen.generation).start(job, courier),
+        Hit::RemovesAll => Asking::start(Aftermath::Removed, job, courier),
+        Hit::Misses => Asking::start(Aftermath::Spared, job, courier),
+    }
+}
+
+/// What a preemption of this node's own key, or of all registrants, does to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hit {
+    /// The sender keeps its registration and the reservation; our other paths lose theirs.
+    TakesOver,
+    /// All our registrations go.
+    RemovesAll,
+    /// Nothing: no key is nobody's, and the device will say so.
+    Misses,
 }
 
 impl Preempt {
@@ -100,15 +77,15 @@ impl Preempt {
     }
 
     /// What this does to the sender's node (SPC-4 5.12.11.2), given who holds.
-    fn aftermath(&self, found: Option<&Reservation>) -> Aftermath {
+    fn hit(&self, found: Option<&Reservation>) -> Hit {
         let takes_reservation = found.is_some_and(|reservation| {
             let is_shared = reservation.reservation_type.is_all_registrants();
             is_shared == self.victim.is_none() && is_held_by(reservation, self.victim)
         });
-        if takes_reservation || self.victim.is_none() {
-            Aftermath::Keeping
-        } else {
-            Aftermath::Removing
+        match takes_reservation {
+            true => Hit::TakesOver,
+            false if self.victim.is_none() => Hit::Misses,
+            false => Hit::RemovesAll,
         }
     }
 }
@@ -129,20 +106,20 @@ mod tests {
 
     #[test]
     fn what_a_preemption_of_ourselves_does() {
-        use Aftermath::{Keeping, Removing};
+        use Hit::{Misses, RemovesAll, TakesOver};
         let rows = [
             // Our own key as the victim: a preemption of the reservation only if we hold it.
-            (0xa, None, Removing),
-            (0xa, held(0xa, 5), Keeping),
-            (0xa, held(0xa, 1), Keeping),
-            (0xa, held(0xb, 5), Removing),
-            (0xa, held(0, 7), Removing),
-            (0xa, held(0xa, 8), Removing),
+            (0xa, None, RemovesAll),
+            (0xa, held(0xa, 5), TakesOver),
+            (0xa, held(0xa, 1), TakesOver),
+            (0xa, held(0xb, 5), RemovesAll),
+            (0xa, held(0, 7), RemovesAll),
+            (0xa, held(0xa, 8), RemovesAll),
             // No key as the victim: everybody who shares the reservation, or an error.
-            (0, held(0, 7), Keeping),
-            (0, held(0, 8), Keeping),
-            (0, held(0xa, 5), Keeping),
-            (0, None, Keeping),
+            (0, held(0, 7), TakesOver),
+            (0, held(0, 8), TakesOver),
+            (0, held(0xa, 5), Misses),
+            (0, None, Misses),
         ];
         for (victim, found, expected) in rows {
             let preempt = Preempt {
@@ -152,11 +129,8 @@ mod tests {
                 commands: VictimCommands::Finish,
             };
             assert!(preempt.may_hit_sender());
-            assert_eq!(
-                preempt.aftermath(found.as_ref()),
-                expected,
-                "{victim:#x} {found:?}"
-            );
+            let hit = preempt.hit(found.as_ref());
+            assert_eq!(hit, expected, "{victim:#x} {found:?}");
         }
     }
 }

@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use scsi_pr::{
     BasicParameters, OutAction, RegisterAndMoveParameters, ReservationKey, ReservationType,
+    TransportId,
 };
 
 use crate::outcome::Effects;
 use crate::request::{Preempt, Register, RegisterAndMove, RegisterMode, Request};
 use crate::snapshot::{Path, PathId, PathState, Snapshot};
-use crate::transaction::FanOut;
+use crate::transaction::{Doubt, FanOut, Options};
 use crate::wire::{Command, Parameters};
 
 /// The constant part of a transaction, and its results.
@@ -19,19 +20,34 @@ pub(crate) struct Job {
     pub(crate) paths: Vec<Path>,
     pub(crate) remembered_key: Option<ReservationKey>,
     pub(crate) remembered_aptpl: bool,
+    pub(crate) remembered_holding: bool,
+    pub(crate) remembered_nexuses: usize,
+    pub(crate) own_ports: Vec<TransportId>,
     pub(crate) fan_out: FanOut,
+    pub(crate) doubt: Doubt,
     pub(crate) effects: Effects,
+    /// How often our registrations were preempted to end them.
+    pub(crate) purges: u32,
+    #[cfg(feature = "world")]
+    pub(crate) mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Job {
-    pub(crate) fn new(request: Request, snapshot: Snapshot, fan_out: FanOut) -> Self {
+    pub(crate) fn new(request: Request, snapshot: Snapshot, options: Options) -> Self {
         Self {
             request,
             paths: snapshot.paths,
             remembered_key: snapshot.remembered_key,
             remembered_aptpl: snapshot.remembered_aptpl,
-            fan_out,
+            remembered_holding: snapshot.remembered_holding,
+            remembered_nexuses: snapshot.remembered_nexuses,
+            own_ports: snapshot.own_ports,
+            fan_out: options.fan_out,
+            doubt: options.doubt,
             effects: Effects::default(),
+            purges: 0,
+            #[cfg(feature = "world")]
+            mutation: options.mutation,
         }
     }
 
@@ -192,7 +208,7 @@ impl Register {
 }
 
 impl Preempt {
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         basic(
             self.action(),
             self.reservation_type,

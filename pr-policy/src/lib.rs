@@ -10,20 +10,29 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+// For the world alone; without it the compiler vouches for the purity of the rest.
+#[cfg(feature = "world")]
+extern crate std;
 
 mod ask;
 mod attempt;
 mod broadcast;
+mod census;
 mod courier;
+mod evidence;
 mod holder;
 mod inspect;
 mod job;
 mod keys;
 mod learn;
 mod limits;
+mod mutation;
 mod outcome;
+mod path_return;
+mod purge;
 mod read;
 mod reading;
+mod recovery;
 mod register;
 mod release;
 mod request;
@@ -31,19 +40,27 @@ mod restore;
 mod snapshot;
 mod state;
 mod survey;
+mod takeover;
 mod task;
 mod transaction;
 mod undo;
 mod verify;
+mod weigh;
 mod wire;
+#[cfg(feature = "world")]
+pub mod world;
 
 pub use keys::{ConfiguredKey, KeyPlan, KeyRefusal, authorise};
 pub use limits::Limits;
+#[cfg(feature = "world")]
+pub use mutation::Mutation;
 pub use outcome::{Effects, Holding, Outcome, Registration};
+pub use path_return::{Membership, PathReturn, Settlement, Trust};
+pub use recovery::recovery;
 pub use request::{
     Clear, Preempt, Read, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,
     VictimCommands,
 };
 pub use snapshot::{Path, PathId, PathState, Snapshot};
-pub use transaction::{FanOut, Options, Transaction};
-pub use wire::{Action, Answer, Command, Event, Parameters, Ticket};
+pub use transaction::{Doubt, FanOut, Options, Transaction};
+pub use wire::{Action, Answer, Command, Event, Parameters, Success, Ticket};

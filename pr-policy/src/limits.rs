@@ -58,6 +58,22 @@ pub(crate) const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// 18. Paths that have just accepted a command take the next one in milliseconds.
 pub(crate) const REVERSAL_SHARE: u32 = 6;
 
+/// How long resuming a map is waited for. The kernel does it at once, but not before it is done
+/// with a request to suspend that nobody waits for any more; whoever carries the action out goes
+/// on trying.
+pub(crate) const RESUME_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Times the reservation is taken over in one request: once, and again for each of two paths that
+/// die while they hold it. A third is a host that loses everything.
+pub(crate) const MAX_TAKEOVERS: u32 = 3;
+
+/// Times registrations of the old key are preempted in one request: once, and again where nobody
+/// answered.
+pub(crate) const MAX_PURGES: u32 = 2;
+
+/// Times keys and reservation are read again because registrations changed between the two.
+pub(crate) const MAX_RECOUNTS: u32 = 3;
+
 /// Times a path that is alive, but did not answer, is given the same command again.
 pub(crate) const MAX_REPEATS: u32 = 1;
 

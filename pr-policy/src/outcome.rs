@@ -43,7 +43,10 @@ pub enum Outcome {
         /// The path left behind.
         path: PathId,
     },
-    /// The reservation is still held under our key by a nexus that no usable path is.
+    /// The map could not be suspended, so nothing was changed that would have failed its I/O.
+    NotSuspended,
+    /// The reservation is still held under our key by a nexus that no usable path is, and it
+    /// cannot be told whether that nexus is one of this node's.
     HolderUnreachable {
         /// The key that holds.
         key: ReservationKey,

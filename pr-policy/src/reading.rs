@@ -94,7 +94,7 @@ impl Reading {
                 self.last = Some(ReadEnd::Answered { path, reply });
                 self.ask_next(courier)
             }
-            Verdict::Unreachable(_) | Verdict::Probed(_) => {
+            Verdict::Unreachable(_) | Verdict::Probed(_) | Verdict::Map(_) => {
                 self.last.get_or_insert(ReadEnd::Silent { path });
                 self.ask_next(courier)
             }

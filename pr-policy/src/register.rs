@@ -13,10 +13,11 @@ use crate::job::Job;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::Register;
-use crate::snapshot::PathId;
+use crate::snapshot::{PathId, PathState};
 use crate::state::State;
 use crate::transaction::FanOut;
 use crate::undo::Undoing;
+use crate::weigh::{Inheritance, Question, Weighing};
 
 /// Waits for a path to accept the registration.
 #[derive(Debug, Clone)]
@@ -82,10 +83,7 @@ impl FanningOut {
             command: register.following_command(),
             insist: Some(register.insisting_command()),
             stale: trail.conflicts.clone(),
-            width: match job.fan_out {
-                FanOut::Parallel => Width::All,
-                FanOut::Sequential => Width::One,
-            },
+            width: job.width(),
             persistence: if register.is_unregister() {
                 Persistence::Deadline
             } else {
@@ -124,8 +122,25 @@ impl FanningOut {
         note_effects(&register, &changed, &end, job);
         match end.shortfall() {
             Some(failure) => Undoing::start(register, changed, failure, job, courier),
-            None => State::Finished(Outcome::Done),
+            None => {
+                for (path, _) in &end.absent {
+                    job.note_state(*path, PathState::Dead);
+                }
+                inherit(&register, job, courier)
+            }
         }
+    }
+}
+
+/// Nothing is left to do, unless the old key may still stand on nexuses out of reach.
+fn inherit(register: &Register, job: &mut Job, courier: &mut Courier) -> State {
+    let new_key = register.new_key;
+    match job.own_key().filter(|old| *old != new_key) {
+        Some(old_key) if !register.is_unregister() => {
+            let inheritance = Inheritance::new(new_key, old_key);
+            Weighing::start(Question::Inherit(inheritance), job, courier)
+        }
+        _ => State::Finished(Outcome::Done),
     }
 }
 
@@ -139,6 +154,14 @@ fn note_effects(register: &Register, changed: &[PathId], end: &BroadcastEnd, job
 }
 
 impl Job {
+    /// How many registrations the device is given at once.
+    pub(crate) fn width(&self) -> Width {
+        match self.fan_out {
+            FanOut::Parallel => Width::All,
+            FanOut::Sequential => Width::One,
+        }
+    }
+
     /// What is registered once these paths have accepted.
     pub(crate) fn registered(&self, register: &Register, accepted: &[PathId]) -> Registration {
         let covered = accepted

@@ -3,18 +3,20 @@
 
 use alloc::vec::Vec;
 
-use scsi_pr::Reservation;
+use scsi_pr::{ReadReservation, Reservation};
 
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::holder::HolderReading;
 use crate::job::{Job, release_command};
+use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::register::Piloting;
 use crate::request::{Register, Release};
-use crate::snapshot::{Path, PathId, PathState};
+use crate::snapshot::{PathId, PathState};
 use crate::state::State;
+use crate::weigh::{Question, Reservations, Weighing};
 
 /// Waits for every usable path to answer RELEASE.
 #[derive(Debug, Clone)]
@@ -103,10 +105,17 @@ impl Releasing {
         let behind: Vec<PathId> = answers.behind.iter().map(|(path, _)| *path).collect();
         job.demote(&behind);
         match purpose {
+            Purpose::Asked if job.makes(Mutation::SkipReread) && !answers.done.is_empty() => {
+                State::Finished(Outcome::Done)
+            }
             _ if !answers.done.is_empty() => {
                 Confirming::start(release, purpose, answers, job, courier)
             }
-            Purpose::BeforeUnregistering(register) => State::pilot(register, job, courier),
+            // Not registered with this key, says every path: nothing can be purged from here.
+            Purpose::BeforeUnregistering(register) if answers.has_only_conflicts() => {
+                Piloting::start(register, job, courier)
+            }
+            Purpose::BeforeUnregistering(register) => State::unregister(register, job, courier),
             Purpose::Asked => State::Finished(match answers.answered.first() {
                 Some((path, reply)) => reply.clone().into_outcome(*path),
                 None => answers.into_trail().into_outcome(),
@@ -152,7 +161,7 @@ impl Confirming {
     }
 
     fn after(
-        progress: Progress<HolderReading, Result<Option<Reservation>, Outcome>>,
+        progress: Progress<HolderReading, Result<ReadReservation, Outcome>>,
         release: Release,
         purpose: Purpose,
         answers: BroadcastEnd,
@@ -171,41 +180,32 @@ impl Confirming {
             Progress::Ended(found) => found,
         };
         let outcome = match found {
-            Ok(found) => judge(found, &release, &answers),
+            Ok(found) => judge(found.reservation, &release, &answers),
             Err(outcome) => unseen(outcome),
         };
         if outcome == Outcome::Done {
             job.effects.holding = Some(Holding::NotHeld);
         }
-        match purpose {
-            Purpose::Asked => State::Finished(outcome),
-            // The paths that are left are the only ones that can still end it.
-            Purpose::BeforeUnregistering(_) if is_our_dead_path(&outcome, job) => {
-                State::Finished(outcome)
+        match (purpose, outcome) {
+            (Purpose::Asked, Outcome::HolderUnreachable { .. }) => {
+                Weighing::start(Question::Released(release), job, courier)
             }
-            Purpose::BeforeUnregistering(register) => State::pilot(register, job, courier),
+            (Purpose::Asked, outcome) => State::Finished(outcome),
+            (Purpose::BeforeUnregistering(register), _) => {
+                State::unregister(register, job, courier)
+            }
         }
     }
 }
 
 impl State {
-    fn pilot(register: Register, job: &mut Job, courier: &mut Courier) -> Self {
+    /// What could be released is released.
+    fn unregister(register: Register, job: &mut Job, courier: &mut Courier) -> Self {
         if job.usable().is_empty() {
             return Self::Finished(Outcome::NoUsablePath);
         }
-        Piloting::start(register, job, courier)
-    }
-}
-
-/// Whether it can only be a path of this map that still holds: nobody else is known to use the
-/// key, and every path that could be asked has released.
-fn is_our_dead_path(outcome: &Outcome, job: &Job) -> bool {
-    let is_dead = |path: &Path| path.state != PathState::Usable;
-    match outcome {
-        Outcome::HolderUnreachable { key, .. } => {
-            job.own_key() == Some(*key) && job.paths.iter().any(is_dead)
-        }
-        _ => false,
+        let question = Question::Unregister(register, Reservations::ReleasedWhereReachable);
+        Weighing::start(question, job, courier)
     }
 }
 

@@ -1,57 +1,38 @@
-//! After a command that changed the registrations of this node's own paths: putting the others
-//! in the same state as the one that carried it out.
+//! After a command that ended the registration of the path that carried it out: the others follow.
 
 use alloc::vec::Vec;
 
 use scsi_pr::ReservationKey;
 
-use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
 use crate::outcome::{Outcome, Registration};
 use crate::reading::Progress;
-use crate::request::{Register, RegisterAndMove, RegisterMode};
+use crate::request::RegisterAndMove;
 use crate::snapshot::{Path, PathId};
 use crate::state::State;
 
-/// What a preemption of this node's own key, or of all registrants, does to this node.
+/// What a command does to this node's own registrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aftermath {
-    /// The sender keeps its registration and the reservation; our other paths lose theirs.
-    Keeping,
-    /// All our registrations go.
-    Removing,
+    /// Nothing that has to be put right.
+    Spared,
+    /// They all go.
+    Removed,
 }
 
-/// Waits for our other paths to be registered again, or unregistered.
+/// Waits for our other paths to be unregistered.
 #[derive(Debug, Clone)]
 pub(crate) struct Restoring {
     broadcast: Broadcast,
-    goal: Goal,
-}
-
-#[derive(Debug, Clone)]
-struct Goal {
-    register: Register,
-    /// The path that is right already.
-    done_by: Option<PathId>,
 }
 
 impl Restoring {
-    pub(crate) fn start_after_preempt(
-        aftermath: Aftermath,
-        key: ReservationKey,
-        done_by: Option<PathId>,
-        job: &mut Job,
-        courier: &mut Courier,
-    ) -> State {
-        let (new_key, done_by) = match aftermath {
-            Aftermath::Keeping => (key, done_by),
-            Aftermath::Removing => (ReservationKey::NONE, None),
-        };
-        let goal = Goal::new(new_key, done_by, job);
-        let lanes = job.lanes(&goal.register, done_by, &[]);
-        Self::begin(goal, lanes, job, courier)
+    /// All registrations of this node's key were preempted: what is left of them, or of other
+    /// keys on our paths, goes too.
+    pub(crate) fn start_after_preempt(job: &mut Job, courier: &mut Courier) -> State {
+        Self::begin(None, job, courier)
     }
 
     /// The reservation was moved away and its sender unregistered. If one of our own paths may
@@ -62,59 +43,39 @@ impl Restoring {
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let goal = Goal::new(ReservationKey::NONE, done_by, job);
         if job.paths.iter().any(|path| may_receive(path, moved)) {
             return State::Finished(Outcome::Done);
         }
-        let lanes = job.lanes(&goal.register, done_by, &[]);
-        Self::begin(goal, lanes, job, courier)
+        Self::begin(done_by, job, courier)
     }
 
-    fn begin(goal: Goal, lanes: Vec<Vec<PathId>>, job: &mut Job, courier: &mut Courier) -> State {
+    /// `done_by` is the path that is right already.
+    fn begin(done_by: Option<PathId>, job: &mut Job, courier: &mut Courier) -> State {
+        let register = job.imposing(ReservationKey::NONE);
+        let lanes = job.lanes(&register, done_by, &[]);
         let orders = Orders {
-            command: goal.register.command(),
+            command: register.command(),
             insist: None,
             stale: Vec::new(),
-            width: Width::All,
+            width: job.width(),
             persistence: Persistence::Deadline,
         };
         let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
-        Self::after(progress, goal, job)
+        Self::after(progress, job)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.broadcast.handle(settled, courier);
-        Self::after(progress, self.goal, job)
+        Self::after(progress, job)
     }
 
-    fn after(progress: Progress<Broadcast, BroadcastEnd>, goal: Goal, job: &mut Job) -> State {
+    fn after(progress: Progress<Broadcast, BroadcastEnd>, job: &mut Job) -> State {
         let end = match progress {
-            Progress::Waiting(broadcast) => {
-                return State::Restoring(Self { broadcast, goal });
-            }
+            Progress::Waiting(broadcast) => return State::Restoring(Self { broadcast }),
             Progress::Ended(end) => end,
         };
-        let registered: Vec<PathId> = goal.done_by.into_iter().chain(end.done.clone()).collect();
-        job.effects.registration = Some(if goal.register.is_unregister() {
-            Registration::Unregistered
-        } else {
-            job.registered(&goal.register, &registered)
-        });
+        job.effects.registration = Some(Registration::Unregistered);
         State::Finished(end.shortfall().unwrap_or(Outcome::Done))
-    }
-}
-
-impl Goal {
-    fn new(new_key: ReservationKey, done_by: Option<PathId>, job: &Job) -> Self {
-        let register = Register {
-            mode: RegisterMode::Ignore,
-            key: ReservationKey::NONE,
-            new_key,
-            aptpl: job.remembered_aptpl,
-            all_tg_pt: false,
-            transport_ids: Vec::new(),
-        };
-        Self { register, done_by }
     }
 }
 

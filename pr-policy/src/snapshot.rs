@@ -46,4 +46,10 @@ pub struct Snapshot {
     pub remembered_key: Option<ReservationKey>,
     /// Whether that key was registered with APTPL.
     pub remembered_aptpl: bool,
+    /// Whether this node remembers to hold the reservation.
+    pub remembered_holding: bool,
+    /// How many nexuses this node remembers to have registered.
+    pub remembered_nexuses: usize,
+    /// Initiator ports of this host beyond those of the paths: of adapters whose paths are gone.
+    pub own_ports: Vec<TransportId>,
 }

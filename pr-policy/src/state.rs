@@ -4,11 +4,25 @@
 //!   read:        Answering ─► end
 //!   out:         Surveying ─► (by request)
 //!   register:    Piloting ─► FanningOut ─► [Undoing] ─► end
-//!   unregister:  Inspecting ─► [Releasing ─► Confirming] ─► Piloting ─► FanningOut ─► end
-//!   release:     Releasing ─► Confirming ─► end
-//!   preempt:     [Inspecting] ─► Asking ─► [Verifying] ─► Learning ─► [Restoring] ─► end
+//!   change key:  Piloting ─► FanningOut ─► Weighing ─► [Purging] ─► end
+//!                                             ▲  no answer  │
+//!                                             └─────────────┘
+//!   unregister:  Weighing ─► [Releasing ─► [Confirming] ─► Weighing]
+//!                         ├─► Piloting ─► FanningOut ─► end
+//!                         ├─► Purging ─► Restoring ─► end
+//!                         │      └─ no answer: Weighing again
+//!                         └─► takeover
+//!   reserve:     Asking ─► [Verifying] ─► end
+//!                       └─► Weighing ─► [Proving] ─► end
+//!   release:     Releasing ─► Confirming ─► [Weighing ─► [takeover]] ─► end
+//!   preempt:     Asking ─► [Verifying] ─► Learning ─► end
+//!     our key:   Inspecting ─► Asking ─► [Verifying] ─► Learning ─► Restoring ─► end
+//!                          └─► takeover
 //!   move:        Asking ─► [Restoring] ─► end
-//!   other:       Asking ─► [Verifying] ─► end
+//!   clear:       Asking ─► [Verifying] ─► end
+//!
+//!   takeover:    Suspending ─► Taking ─► [Handing] ─► Renewing ─► Validating ─► Resuming ─► end
+//!                with [Recounting], [Retracting]: see `takeover`
 //! ```
 
 use crate::ask::Asking;
@@ -17,14 +31,19 @@ use crate::inspect::Inspecting;
 use crate::job::Job;
 use crate::learn::Learning;
 use crate::outcome::Outcome;
+use crate::purge::Purging;
 use crate::read::Answering;
 use crate::register::{FanningOut, Piloting};
 use crate::release::{Confirming, Releasing};
 use crate::request::Request;
-use crate::restore::Restoring;
+use crate::restore::{Aftermath, Restoring};
 use crate::survey::Surveying;
+use crate::takeover::{
+    Handing, Recounting, Renewing, Resuming, Retracting, Suspending, Taking, Validating,
+};
 use crate::undo::Undoing;
 use crate::verify::Verifying;
+use crate::weigh::{Proving, Question, Reservations, Weighing};
 
 /// Where a transaction stands: what it waits for, or how it ended.
 #[derive(Debug, Clone)]
@@ -53,6 +72,28 @@ pub(crate) enum State {
     Learning(Learning),
     /// Waits for our other paths to be put right after a command that took their registrations.
     Restoring(Restoring),
+    /// Waits to hear whose the registrations are that no usable path has.
+    Weighing(Weighing),
+    /// Waits for a path to show that it is registered.
+    Proving(Proving),
+    /// Waits for registrations out of reach to be preempted.
+    Purging(Purging),
+    /// Waits for the map to be suspended.
+    Suspending(Suspending),
+    /// Waits for a path to take the reservation over.
+    Taking(Taking),
+    /// Waits to hear whether a takeover without an answer was executed.
+    Recounting(Recounting),
+    /// Waits for the new holder to release.
+    Handing(Handing),
+    /// Waits for the other paths to be registered again.
+    Renewing(Renewing),
+    /// Waits to hear that nobody shut us out meanwhile.
+    Validating(Validating),
+    /// Waits for registrations to be taken back.
+    Retracting(Retracting),
+    /// Waits for the map to be resumed.
+    Resuming(Resuming),
     /// Has ended.
     Finished(Outcome),
 }
@@ -73,7 +114,8 @@ impl State {
         match job.request.clone() {
             Request::Read(read) => Answering::start(read, job, courier),
             Request::Register(register) if register.is_unregister() => {
-                Inspecting::start(job, courier)
+                let question = Question::Unregister(register, Reservations::Standing);
+                Weighing::start(question, job, courier)
             }
             Request::Register(register) => Piloting::start(register, job, courier),
             Request::Release(release) => Releasing::start(release, job, courier),
@@ -83,7 +125,7 @@ impl State {
             Request::Reserve(_)
             | Request::Clear(_)
             | Request::Preempt(_)
-            | Request::RegisterAndMove(_) => Asking::start(None, job, courier),
+            | Request::RegisterAndMove(_) => Asking::start(Aftermath::Spared, job, courier),
         }
     }
 
@@ -101,6 +143,17 @@ impl State {
             Self::Verifying(state) => state.handle(settled, job, courier),
             Self::Learning(state) => state.handle(settled, job, courier),
             Self::Restoring(state) => state.handle(settled, job, courier),
+            Self::Weighing(state) => state.handle(settled, job, courier),
+            Self::Proving(state) => state.handle(settled, job, courier),
+            Self::Purging(state) => state.handle(settled, job, courier),
+            Self::Suspending(state) => state.handle(settled, job, courier),
+            Self::Taking(state) => state.handle(settled, job, courier),
+            Self::Recounting(state) => state.handle(settled, job, courier),
+            Self::Handing(state) => state.handle(settled, job, courier),
+            Self::Renewing(state) => state.handle(settled, job, courier),
+            Self::Validating(state) => state.handle(settled, job, courier),
+            Self::Retracting(state) => state.handle(settled, courier),
+            Self::Resuming(state) => state.handle(&settled),
             Self::Finished(_) => self,
         }
     }
@@ -113,6 +166,8 @@ impl State {
             Self::Confirming(state) => state.handle_alarm(job, courier),
             Self::Verifying(state) => state.handle_alarm(job, courier),
             Self::Learning(state) => state.handle_alarm(job, courier),
+            Self::Weighing(state) => state.handle_alarm(job, courier),
+            Self::Recounting(state) => state.handle_alarm(job, courier),
             other => other,
         }
     }
@@ -131,6 +186,17 @@ impl State {
             Self::Verifying(_) => "Verifying",
             Self::Learning(_) => "Learning",
             Self::Restoring(_) => "Restoring",
+            Self::Weighing(_) => "Weighing",
+            Self::Proving(_) => "Proving",
+            Self::Purging(_) => "Purging",
+            Self::Suspending(_) => "Suspending",
+            Self::Taking(_) => "Taking",
+            Self::Recounting(_) => "Recounting",
+            Self::Handing(_) => "Handing",
+            Self::Renewing(_) => "Renewing",
+            Self::Validating(_) => "Validating",
+            Self::Retracting(_) => "Retracting",
+            Self::Resuming(_) => "Resuming",
             Self::Finished(_) => "Finished",
         }
     }

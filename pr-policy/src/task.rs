@@ -32,6 +32,8 @@ pub(crate) struct Task {
 pub(crate) enum Errand {
     Command(Command),
     Probe,
+    Suspend,
+    Resume,
 }
 
 /// How far a task is.
@@ -49,6 +51,8 @@ impl Task {
     pub(crate) fn action(&self) -> Action {
         let (ticket, path, give_up) = (self.ticket, self.path, self.give_up);
         match &self.errand {
+            Errand::Suspend => Action::Suspend { ticket },
+            Errand::Resume => Action::Resume { ticket },
             Errand::Probe => Action::Probe {
                 ticket,
                 path,
@@ -85,7 +89,7 @@ impl Errand {
             Self::Command(Command::Out { action, .. }) => {
                 scsi_pr::classify_for(*action, status, sense)
             }
-            Self::Command(Command::In(_)) | Self::Probe => scsi_pr::classify(status, sense),
+            _ => scsi_pr::classify(status, sense),
         }
     }
 }

@@ -43,6 +43,21 @@ pub struct Options {
     pub limits: Limits,
     /// How registrations spread over the paths.
     pub fan_out: FanOut,
+    /// What to do when it cannot be told whose a registration is.
+    pub doubt: Doubt,
+    /// A deliberate mistake, for the world.
+    #[cfg(feature = "world")]
+    pub mutation: Option<crate::mutation::Mutation>,
+}
+
+/// What to do without evidence that a registration or reservation is this node's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Doubt {
+    /// Leave it alone and say so.
+    #[default]
+    Refuse,
+    /// Act as if it were ours.
+    Override,
 }
 
 /// How registrations spread over the paths.
@@ -65,6 +80,9 @@ impl Options {
         Self {
             limits,
             fan_out: FanOut::Parallel,
+            doubt: Doubt::Refuse,
+            #[cfg(feature = "world")]
+            mutation: None,
         }
     }
 }
@@ -75,7 +93,7 @@ impl Transaction {
     #[must_use]
     pub fn new(request: Request, snapshot: Snapshot, options: Options) -> Self {
         let mut courier = Courier::new(options.limits);
-        let mut job = Job::new(request, snapshot, options.fan_out);
+        let mut job = Job::new(request, snapshot, options);
         let state = State::start(&mut job, &mut courier);
         let mut transaction = Self {
             courier,
@@ -107,7 +125,8 @@ impl Transaction {
         self.handle_timeout(now);
     }
 
-    /// Takes in that time has passed. Once the deadline is reached there is an outcome.
+    /// Takes in that time has passed. Once the deadline is reached there is an outcome, or, where
+    /// the map was suspended, nothing left to do but to resume it.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.courier.advance_to(now);
         loop {

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use scsi_pr::ReservationKey;
 
-use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
 use crate::outcome::Outcome;
@@ -50,7 +50,7 @@ impl Undoing {
             command: back.command(),
             insist: None,
             stale: Vec::new(),
-            width: Width::All,
+            width: job.width(),
             persistence: Persistence::Deadline,
         };
         let lanes = changed.iter().map(|path| Vec::from([*path])).collect();

@@ -25,14 +25,14 @@ struct Doubt {
     /// The path whose answer is missing.
     silent: PathId,
     trail: Trail,
-    aftermath: Option<Aftermath>,
+    aftermath: Aftermath,
 }
 
 impl Verifying {
     pub(crate) fn start(
         silent: PathId,
         trail: Trail,
-        aftermath: Option<Aftermath>,
+        aftermath: Aftermath,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
@@ -89,6 +89,8 @@ impl Doubt {
         match &job.request {
             Request::Reserve(reserve) => reserve.was_executed(&ReadReservation::decode(data).ok()?),
             Request::Clear(clear) => clear.was_executed(job, &ReadKeys::decode(data).ok()?),
+            // Either all are gone, or the device has refused it: the keys are the same.
+            Request::Preempt(preempt) if preempt.victim.is_none() => None,
             Request::Preempt(preempt) => {
                 preempt.was_executed(self.aftermath, &ReadKeys::decode(data).ok()?)
             }
@@ -128,7 +130,7 @@ impl Preempt {
     ///
     /// The kernel's target removes the victim's registrations first and may then hang in aborting
     /// its commands: its writes may still be under way although its key is gone.
-    fn was_executed(&self, aftermath: Option<Aftermath>, seen: &ReadKeys) -> Option<bool> {
+    fn was_executed(&self, aftermath: Aftermath, seen: &ReadKeys) -> Option<bool> {
         let shows = self.shows(aftermath, seen);
         match self.commands {
             VictimCommands::Abort if shows => None,
@@ -136,15 +138,12 @@ impl Preempt {
         }
     }
 
-    fn shows(&self, aftermath: Option<Aftermath>, seen: &ReadKeys) -> bool {
+    fn shows(&self, aftermath: Aftermath, seen: &ReadKeys) -> bool {
         let count = |key: ReservationKey| seen.keys.iter().filter(|seen| **seen == key).count();
         match aftermath {
-            None => count(self.key) > 0 && count(self.victim) == 0,
-            // Of all registrations only the sender's is left, or of those with its key.
-            Some(Aftermath::Keeping) if self.victim.is_none() => seen.keys == [self.key],
-            Some(Aftermath::Keeping) => count(self.key) == 1,
+            Aftermath::Spared => count(self.key) > 0 && count(self.victim) == 0,
             // The kernel's target spares the sender under an all-registrants reservation.
-            Some(Aftermath::Removing) => count(self.key) <= 1,
+            Aftermath::Removed => count(self.key) <= 1,
         }
     }
 }
@@ -158,7 +157,7 @@ mod tests {
     fn preempted(
         commands: VictimCommands,
         victim: u64,
-        aftermath: Option<Aftermath>,
+        aftermath: Aftermath,
         keys: &[u64],
     ) -> Option<bool> {
         let preempt = Preempt {
@@ -173,21 +172,15 @@ mod tests {
 
     #[test]
     fn what_the_keys_say_of_a_preemption() {
-        let keeping = Some(Aftermath::Keeping);
-        let removing = Some(Aftermath::Removing);
-        let rows: [(u64, Option<Aftermath>, &[u64], bool); 12] = [
-            (0xb, None, &[0xa, 0xa], true),
-            (0xb, None, &[0xa, 0xb], false),
-            (0xb, None, &[0xc], false),
-            (0xb, None, &[], false),
-            (0xa, keeping, &[0xa, 0xb], true),
-            (0xa, keeping, &[0xa, 0xa], false),
-            (0xa, keeping, &[0xb], false),
-            (0, keeping, &[0xa], true),
-            (0, keeping, &[0xa, 0xb], false),
-            (0xa, removing, &[0xb], true),
-            (0xa, removing, &[0xa, 0xb], true),
-            (0xa, removing, &[0xa, 0xa], false),
+        use Aftermath::{Removed, Spared};
+        let rows: [(u64, Aftermath, &[u64], bool); 7] = [
+            (0xb, Spared, &[0xa, 0xa], true),
+            (0xb, Spared, &[0xa, 0xb], false),
+            (0xb, Spared, &[0xc], false),
+            (0xb, Spared, &[], false),
+            (0xa, Removed, &[0xb], true),
+            (0xa, Removed, &[0xa, 0xb], true),
+            (0xa, Removed, &[0xa, 0xa], false),
         ];
         for (victim, aftermath, keys, expected) in rows {
             let finish = preempted(VictimCommands::Finish, victim, aftermath, keys);

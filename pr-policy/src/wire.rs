@@ -40,6 +40,20 @@ pub enum Action {
         /// When the answer counts as *dead*, since the transaction's start.
         give_up: Duration,
     },
+    /// Suspend the map, so that I/O waits: no flush of queued I/O, no freezing of file systems;
+    /// answer with [`Event::Suspended`]. From here to [`Action::Resume`] the caller must not
+    /// depend on anything that may lie on the map, and must not die.
+    Suspend {
+        /// To be given back with the answer.
+        ticket: Ticket,
+    },
+    /// Resume the map, also after the deadline, and also if [`Action::Suspend`] failed or has
+    /// not come to an end: it may still suspend the map, and has to be waited for. The last
+    /// action of a transaction; answer with [`Event::Resumed`].
+    Resume {
+        /// To be given back with the answer.
+        ticket: Ticket,
+    },
 }
 
 /// Something that happened in the outside world.
@@ -59,6 +73,27 @@ pub enum Event {
         /// What it is good for now.
         state: PathState,
     },
+    /// The map is suspended, or could not be.
+    Suspended {
+        /// The ticket of the [`Action::Suspend`].
+        ticket: Ticket,
+        /// Whether it is.
+        success: Success,
+    },
+    /// The map carries I/O again, as far as that is in anybody's power.
+    Resumed {
+        /// The ticket of the [`Action::Resume`].
+        ticket: Ticket,
+    },
+}
+
+/// Whether something was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Success {
+    /// It was.
+    Yes,
+    /// It was not.
+    No,
 }
 
 /// How a command ended, before judgement.

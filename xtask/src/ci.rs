@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::check::{self, Depth};
 use crate::error::{Error, Result};
 use crate::lab::{self, Outcome};
 use crate::{process, tidy};
@@ -51,6 +52,14 @@ const STEPS: &[Step] = &[
         run: |workspace| cargo(workspace, &["test", "--workspace"]),
     },
     Step {
+        name: "world",
+        run: |workspace| cargo(workspace, WORLD_TESTS),
+    },
+    Step {
+        name: "check",
+        run: |workspace| check::run(workspace, Depth::Usual, &[]).map(|()| Verdict::Passed),
+    },
+    Step {
         name: "doc",
         run: |workspace| cargo(workspace, &["doc", "--workspace", "--no-deps"]),
     },
@@ -60,11 +69,18 @@ const STEPS: &[Step] = &[
     },
 ];
 
+const WORLD_TESTS: &[&str] = &[
+    "test",
+    "--package=pr-policy",
+    "--features=world",
+    "--test=world",
+];
+
 const CLIPPY: &[&str] = &[
     "clippy",
     "--workspace",
     "--all-targets",
-    "--features=xtask/lab",
+    "--features=xtask/lab,pr-policy/world",
     "--",
     "-Dwarnings",
 ];

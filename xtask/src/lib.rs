@@ -1,6 +1,7 @@
 //! The project's tasks as a library: the host's half of the lab ([`lab`]) and the half that runs
 //! inside its guest ([`guest`]), the house rules ([`tidy`]), and everything together ([`ci`]).
 
+pub mod check;
 pub mod ci;
 pub mod error;
 pub mod guest;

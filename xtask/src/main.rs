@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::check::{self, Depth};
 use xtask::ci;
 use xtask::error::Result;
 use xtask::guest::{self, demo::Color};
@@ -23,6 +24,16 @@ enum Task {
     Ci,
     /// Check the house rules that no compiler checks
     Tidy,
+    /// Walk through the histories of a simulated world, with paths, nodes and faults, and check
+    /// what the policy promises
+    Check {
+        /// Much further, for an hour
+        #[arg(long)]
+        deep: bool,
+        /// Arguments of the checker: `--seed N`, `--only exhaustive`, `--only random`, `--type N`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run the scenarios on a real kernel, in a QEMU guest (no root, no KVM needed)
     ///
     /// `lab demo` shows the main job there, `lab shell` gives a prompt with a map to try things
@@ -61,6 +72,10 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Ci => ci::run(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Tidy => ci::run_tidy(&workspace()).map(|()| ExitCode::SUCCESS),
+        Task::Check { deep, arguments } => {
+            let depth = if deep { Depth::Deep } else { Depth::Usual };
+            check::run(&workspace(), depth, &arguments).map(|()| ExitCode::SUCCESS)
+        }
         Task::Lab { arguments } => finish(run_lab(&workspace(), &arguments)?),
         Task::InGuest(InGuest::Shell) => guest::shell::run().map(|()| ExitCode::SUCCESS),
         Task::InGuest(InGuest::Demo { color, program, .. }) => {

@@ -130,11 +130,19 @@ fn judge_report<'a>(request: &Request, report: &'a Report) -> Result<&'a [u8], B
             reservation_type,
         } => {
             let sentence = format!(
-                "{map}: {key} still holds the reservation ({reservation_type}) through a path \
-                 that cannot be used: bring that path back and run the command again, or take \
-                 the reservation over with 'mpathpersist -o -P'"
+                "{map}: {key} still holds the reservation ({reservation_type}) through a nexus \
+                 that cannot be used, and nothing tells whether it is this node's or one of \
+                 another node with the same key: look with 'mpathpersist -i -s'; --force treats \
+                 it as this node's"
             );
             verdict(ExitStatus::OTHER, "holder-unreachable", sentence)
+        }
+        Outcome::NotSuspended => {
+            let sentence = format!(
+                "{map}: the map could not be suspended, so nothing was changed: look for I/O that \
+                 hangs with 'dmsetup status {map}', and run the command again"
+            );
+            verdict(ExitStatus::OTHER, "not-suspended", sentence)
         }
         Outcome::Malformed { .. } => judge_malformed(report, &format!("from {path}")),
     };

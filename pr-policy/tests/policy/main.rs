@@ -1,6 +1,8 @@
 //! The policy from outside: transactions run to their end in a world of scripted paths.
 
 #[cfg(test)]
+mod dead_holder;
+#[cfg(test)]
 mod growing;
 #[cfg(test)]
 mod narrate;

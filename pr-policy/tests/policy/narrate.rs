@@ -11,12 +11,8 @@ pub(crate) fn action(action: &Action) -> String {
     match action {
         Action::Send { path, command, .. } => format!("{} ◄ {}", path.0, self::command(command)),
         Action::Probe { path, .. } => format!("{} ◄ probe", path.0),
-    }
-}
-
-pub(crate) fn path_of(action: &Action) -> PathId {
-    match action {
-        Action::Send { path, .. } | Action::Probe { path, .. } => *path,
+        Action::Suspend { .. } => "map ◄ suspend".to_owned(),
+        Action::Resume { .. } => "map ◄ resume".to_owned(),
     }
 }
 
@@ -80,6 +76,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             key,
             reservation_type,
         } => format!("still held by {key}, type {}", reservation_type.0),
+        Outcome::NotSuspended => "not suspended".to_owned(),
         Outcome::Malformed { path } => format!("malformed answer of {}", path.0),
     }
 }
@@ -190,6 +187,7 @@ pub(crate) fn map(states: &[PathState]) -> Snapshot {
     Snapshot {
         paths: (1..).zip(states).map(path).collect(),
         remembered_key: Some(key(0xa)),
-        remembered_aptpl: false,
+        remembered_nexuses: states.len(),
+        ..Snapshot::default()
     }
 }

@@ -7,26 +7,32 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use pr_policy::{Action, Answer, Event, Options, PathState, Request, Ticket, Transaction};
-use pr_policy::{Command, VictimCommands};
-use scsi_pr::{InAction, ReadReservation, Reservation, ReservationKey, ReservationType, Scope};
+use pr_policy::{
+    Action, Answer, Command, Event, Options, PathState, Request, Success, Ticket, Transaction,
+    VictimCommands,
+};
+use scsi_pr::{InAction, ReadKeys, ReadReservation};
 
 use crate::narrate::{self, clear, preempt, read, register, register_and_move, release, reserve};
-use crate::world;
+use crate::world::{self, Registrant};
 
 const USABLE: PathState = PathState::Usable;
 const DOUBTFUL: PathState = PathState::Doubtful;
+const DEAD: PathState = PathState::Dead;
 
 /// What may be answered to PERSISTENT RESERVE OUT.
 const OUT: &[&str] = &[
     "good", "conflict", "reset", "busy", "standby", "invalid", "broken", "not-sent", "lost", "time",
 ];
 
-/// What may be answered to READ RESERVATION: who holds, and how.
+/// What may be answered to a read: who is registered and who holds, and how; see [`Seen`].
 const IN: &[&str] = &[
+    "empty",
     "nobody",
     "ours",
     "ours-other",
+    "alone",
+    "twin",
     "shared",
     "foreign",
     "nonsense",
@@ -44,6 +50,9 @@ const IN: &[&str] = &[
 
 /// What may be found by a probe.
 const PROBE: &[&str] = &["usable", "doubtful", "dead", "time"];
+
+/// What may come of suspending or resuming the map.
+const MAP: &[&str] = &["yes", "no", "time"];
 
 /// A request, its paths, and the answers that lead to the state.
 struct Way {
@@ -74,14 +83,25 @@ fn no_state_is_missing() {
         "Confirming",
         "FanningOut",
         "Finished",
+        "Handing",
         "Inspecting",
         "Learning",
         "Piloting",
+        "Proving",
+        "Purging",
+        "Recounting",
         "Releasing",
+        "Renewing",
         "Restoring",
+        "Resuming",
+        "Retracting",
         "Surveying",
+        "Suspending",
+        "Taking",
         "Undoing",
+        "Validating",
         "Verifying",
+        "Weighing",
     ];
     assert_eq!(seen, all);
 }
@@ -89,7 +109,10 @@ fn no_state_is_missing() {
 fn ways() -> Vec<Way> {
     let mut ways = reading_ways();
     ways.extend(registering_ways());
+    ways.extend(unregistering_ways());
     ways.extend(releasing_ways());
+    ways.extend(takeover_ways());
+    ways.extend(taken_ways());
     ways.extend(asking_ways());
     ways.push(way("after the end", reserve(5), &[USABLE], &["good"]));
     ways
@@ -117,7 +140,6 @@ fn reading_ways() -> Vec<Way> {
 fn registering_ways() -> Vec<Way> {
     let new = || register(0, 0xa);
     let change = || register(0xa, 0xb);
-    let end = || register(0xa, 0);
     vec![
         way("a doubtful path", new(), &[USABLE, DOUBTFUL], &[]),
         way("nothing but a doubtful path", new(), &[DOUBTFUL], &[]),
@@ -165,7 +187,25 @@ fn registering_ways() -> Vec<Way> {
             &[USABLE, USABLE],
             &["good", "invalid"],
         ),
-        way("unregister, who holds?", end(), &[USABLE], &[]),
+        way(
+            "change, what is left of the old key?",
+            change(),
+            &[USABLE, DEAD],
+            &["good"],
+        ),
+        way(
+            "change, purging the old key",
+            change(),
+            &[USABLE, DEAD],
+            &["good", "ours"],
+        ),
+    ]
+}
+
+fn unregistering_ways() -> Vec<Way> {
+    let end = || register(0xa, 0);
+    vec![
+        way("unregister, who is there?", end(), &[USABLE], &[]),
         way("unregister, releasing", end(), &[USABLE], &["ours"]),
         way(
             "unregister, is it gone?",
@@ -173,12 +213,19 @@ fn registering_ways() -> Vec<Way> {
             &[USABLE],
             &["ours", "good"],
         ),
-        way("unregister, the last path", end(), &[USABLE], &["nobody"]),
+        way(
+            "unregister, who is left?",
+            end(),
+            &[USABLE, DEAD],
+            &["ours", "good", "ours"],
+        ),
+        way("unregister, purging", end(), &[USABLE, DEAD], &["nobody"]),
+        way("unregister, the last path", end(), &[USABLE], &["empty"]),
         way(
             "unregister, the last to follow",
             end(),
             &[USABLE, USABLE],
-            &["nobody", "good"],
+            &["empty", "good"],
         ),
     ]
 }
@@ -204,6 +251,93 @@ fn releasing_ways() -> Vec<Way> {
     ]
 }
 
+/// A dead path, the last, holds.
+fn takeover_ways() -> Vec<Way> {
+    let three: &[PathState] = &[USABLE, USABLE, DEAD];
+    let release = |title, answers| way(title, release(5), three, answers);
+    let single = |title, answers| way(title, self::release(5), &[USABLE, DEAD], answers);
+    vec![
+        release("release, whose is it?", &["good", "good", "ours"]),
+        release("release, how many?", &["good", "good", "ours", "invalid"]),
+        release(
+            "release, how many, and who holds?",
+            &["good", "good", "ours", "invalid", "ours"],
+        ),
+        release("release, the map", &["good", "good", "ours", "ours"]),
+        release(
+            "release, the first path",
+            &["good", "good", "ours", "ours", "yes"],
+        ),
+        release(
+            "release, the last path",
+            &["good", "good", "ours", "ours", "yes", "conflict"],
+        ),
+        single("release, the only path", &["good", "ours", "ours"]),
+        release(
+            "release, looking at the other path",
+            &["good", "good", "ours", "ours", "yes", "lost"],
+        ),
+        release(
+            "release, was it taken?",
+            &[
+                "good", "good", "ours", "ours", "yes", "lost", "usable", "conflict",
+            ],
+        ),
+        single(
+            "release, was it released?",
+            &["good", "ours", "ours", "good", "lost"],
+        ),
+    ]
+}
+
+/// The same, once PREEMPT was accepted.
+fn taken_ways() -> Vec<Way> {
+    let three: &[PathState] = &[USABLE, USABLE, DEAD];
+    let release = |title, answers| way(title, release(5), three, answers);
+    let leave = |title, answers| way(title, register(0xa, 0), three, answers);
+    vec![
+        release(
+            "release, the new holder",
+            &["good", "good", "ours", "ours", "yes", "good"],
+        ),
+        release(
+            "release, registering again",
+            &["good", "good", "ours", "ours", "yes", "good", "good"],
+        ),
+        leave(
+            "unregister, going back",
+            &[
+                "ours", "good", "good", "ours", "ours", "yes", "good", "invalid",
+            ],
+        ),
+        release(
+            "release, registering again to take it again",
+            &[
+                "good", "good", "ours", "ours", "yes", "lost", "usable", "conflict", "alone",
+                "dead",
+            ],
+        ),
+        release(
+            "release, were we shut out?",
+            &[
+                "good", "good", "ours", "ours", "yes", "good", "good", "good",
+            ],
+        ),
+        release(
+            "release, shut out",
+            &[
+                "good", "good", "ours", "ours", "yes", "good", "good", "good", "conflict", "good",
+            ],
+        ),
+        release(
+            "release, the map again",
+            &[
+                "good", "good", "ours", "ours", "yes", "good", "good", "good", "good",
+            ],
+        ),
+    ]
+}
+
 fn asking_ways() -> Vec<Way> {
     let other = || preempt(0xb, VictimCommands::Finish);
     let own = || preempt(0xa, VictimCommands::Finish);
@@ -216,6 +350,18 @@ fn asking_ways() -> Vec<Way> {
             reserve(5),
             &[USABLE],
             &["lost"],
+        ),
+        way(
+            "reserve, do we hold?",
+            reserve(5),
+            &[USABLE, DEAD],
+            &["conflict"],
+        ),
+        way(
+            "reserve, are we registered?",
+            reserve(5),
+            &[USABLE, DEAD],
+            &["conflict", "invalid", "ours", "ours"],
         ),
         way("clear", clear(), &[USABLE], &[]),
         way(
@@ -232,24 +378,31 @@ fn asking_ways() -> Vec<Way> {
             &[USABLE],
             &["good"],
         ),
-        way("preempt ourselves, who holds?", own(), &[USABLE], &[]),
+        way("preempt ourselves, who holds?", own(), two, &[]),
         way(
-            "preempt ourselves, who holds now?",
+            "preempt ourselves, leaving; who holds now?",
             own(),
             two,
-            &["ours", "good"],
-        ),
-        way(
-            "preempt ourselves, coming back",
-            own(),
-            two,
-            &["ours", "good", "ours"],
+            &["nobody", "good"],
         ),
         way(
             "preempt ourselves, leaving",
             own(),
             &[USABLE],
             &["nobody", "good", "nobody"],
+        ),
+        way("preempt ourselves, the map", own(), two, &["ours"]),
+        way(
+            "preempt ourselves, was it taken?",
+            own(),
+            &[USABLE],
+            &["ours", "lost"],
+        ),
+        way(
+            "preempt ourselves, registering again",
+            own(),
+            two,
+            &["ours", "yes", "good"],
         ),
     ]
 }
@@ -271,28 +424,22 @@ fn way(
 fn section(way: &Way) -> String {
     let (transaction, actions, now) = enter(way);
     let mut text = format!("{}: {}\n", transaction.state_name(), way.title);
-    let (last, words) = match actions.last() {
-        None => (None, OUT),
-        Some(last) => (
-            Some(last),
-            match last {
-                Action::Probe { .. } => PROBE,
-                Action::Send {
-                    command: Command::In(_),
-                    ..
-                } => IN,
-                Action::Send { .. } => OUT,
-            },
-        ),
+    let last = actions.last();
+    let words = match last {
+        Some(Action::Probe { .. }) => PROBE,
+        Some(Action::Send {
+            command: Command::In(_),
+            ..
+        }) => IN,
+        None | Some(Action::Send { .. }) => OUT,
+        Some(Action::Suspend { .. } | Action::Resume { .. }) => MAP,
     };
     for action in &actions {
         text += &format!("  ({})\n", narrate::action(action));
     }
     for word in words {
         let mut transaction = transaction.clone();
-        // A finished transaction gets an answer to something it never asked.
-        let ticket = last.map_or(Ticket(99), ticket_of);
-        if !feed(&mut transaction, ticket, word, now) {
+        if !feed(&mut transaction, way, last, word, now) {
             continue;
         }
         text += &format!("  {word:<11}→ {}\n", leads_to(&mut transaction, now));
@@ -303,7 +450,9 @@ fn section(way: &Way) -> String {
 /// Goes the way, answering the oldest action each time.
 fn enter(way: &Way) -> (Transaction, Vec<Action>, Duration) {
     let options = Options::for_request(&way.request);
-    let mut transaction = Transaction::new(way.request.clone(), narrate::map(way.paths), options);
+    let mut snapshot = narrate::map(way.paths);
+    snapshot.remembered_holding = true;
+    let mut transaction = Transaction::new(way.request.clone(), snapshot, options);
     let mut now = Duration::ZERO;
     let mut under_way = poll(&mut transaction);
     for word in way.answers {
@@ -313,7 +462,7 @@ fn enter(way: &Way) -> (Transaction, Vec<Action>, Duration) {
         } else {
             let first = under_way.remove(0);
             assert!(
-                feed(&mut transaction, ticket_of(&first), word, now),
+                feed(&mut transaction, way, Some(&first), word, now),
                 "{}",
                 way.title
             );
@@ -324,47 +473,108 @@ fn enter(way: &Way) -> (Transaction, Vec<Action>, Duration) {
 }
 
 /// Lets it happen; `false` if it cannot happen here.
-fn feed(transaction: &mut Transaction, ticket: Ticket, word: &str, now: Duration) -> bool {
-    let event = match word {
-        "alarm" | "time" => {
-            let timeout = transaction.poll_timeout();
-            // The alarm comes before any path is given up.
-            let is_alarm = timeout <= now + Duration::from_secs(1);
-            if (word == "alarm") != is_alarm {
-                return false;
-            }
-            transaction.handle_timeout(timeout);
-            return true;
+fn feed(
+    transaction: &mut Transaction,
+    way: &Way,
+    action: Option<&Action>,
+    word: &str,
+    now: Duration,
+) -> bool {
+    if word == "alarm" || word == "time" {
+        let timeout = transaction.poll_timeout();
+        // The alarm comes before any path is given up.
+        let is_alarm = timeout <= now + Duration::from_secs(1);
+        if (word == "alarm") != is_alarm {
+            return false;
         }
-        "usable" | "doubtful" | "dead" => world::probed(ticket, word).expect("it answers"),
-        _ => Event::Answered {
-            ticket,
-            answer: reservation(word)
+        transaction.handle_timeout(timeout);
+        return true;
+    }
+    let event = match action {
+        Some(Action::Probe { ticket, .. }) => world::probed(*ticket, word).expect("it answers"),
+        Some(Action::Suspend { ticket }) => Event::Suspended {
+            ticket: *ticket,
+            success: if word == "yes" {
+                Success::Yes
+            } else {
+                Success::No
+            },
+        },
+        Some(Action::Resume { .. }) if word == "no" => return false,
+        Some(Action::Resume { ticket }) => Event::Resumed { ticket: *ticket },
+        Some(Action::Send {
+            ticket, command, ..
+        }) => Event::Answered {
+            ticket: *ticket,
+            answer: reading(command, word, way.paths.len())
                 .or_else(|| world::answered(word))
                 .expect("it answers"),
+        },
+        // A finished transaction gets an answer to something it never asked.
+        None => Event::Answered {
+            ticket: Ticket(99),
+            answer: world::answered(word).expect("it answers"),
         },
     };
     transaction.handle_event(now, event);
     true
 }
 
-fn reservation(word: &str) -> Option<Answer> {
-    let held = |key, reservation_type| {
-        Some(Reservation {
-            key: ReservationKey(key),
-            scope: Scope::LOGICAL_UNIT,
-            reservation_type,
+/// What a device says of its registrations, with our paths at the ports 1, 2, … `paths`.
+struct Seen {
+    generation: u32,
+    registrants: Vec<Registrant>,
+}
+
+impl Seen {
+    fn of(word: &str, paths: usize) -> Option<Self> {
+        let last = u64::try_from(paths).expect("few paths");
+        let registrant = |port, key, holds| Registrant { port, key, holds };
+        let each = |holds: u8| (1..=last).map(move |port| registrant(port, 0xa, holds));
+        // Nobody but our last path holds, and it is the one that may be dead.
+        let held = |holds: u8| {
+            let holds = move |port| if port == last { holds } else { 0 };
+            (1..=last).map(move |port| registrant(port, 0xa, holds(port)))
+        };
+        let (generation, registrants): (u32, Vec<Registrant>) = match word {
+            "empty" => (7, Vec::new()),
+            "nobody" => (7, each(0).collect()),
+            "ours" => (7, held(5).collect()),
+            "ours-other" => (7, held(6).collect()),
+            // After a takeover by our first path.
+            "alone" => (8, vec![registrant(1, 0xa, 5)]),
+            // Another node with our key.
+            "twin" => (9, vec![registrant(99, 0xa, 5)]),
+            "shared" => (7, each(7).collect()),
+            "foreign" => (7, each(0).chain([registrant(98, 0xb, 5)]).collect()),
+            _ => return None,
+        };
+        Some(Self {
+            generation,
+            registrants,
         })
-    };
-    let found = match word {
-        "nobody" => None,
-        "ours" => held(0xa, ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY),
-        "ours-other" => held(0xa, ReservationType::EXCLUSIVE_ACCESS_REGISTRANTS_ONLY),
-        "shared" => held(0, ReservationType::WRITE_EXCLUSIVE_ALL_REGISTRANTS),
-        "foreign" => held(0xb, ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY),
-        _ => return None,
-    };
-    Some(world::good(ReadReservation::new(7, found).encode()))
+    }
+
+    fn encode(&self, action: InAction) -> Vec<u8> {
+        match action {
+            InAction::READ_KEYS => {
+                let keys = self.registrants.iter().map(|found| narrate::key(found.key));
+                ReadKeys::new(self.generation, keys.collect()).encode()
+            }
+            InAction::READ_RESERVATION => {
+                let found = world::held_by(&self.registrants);
+                ReadReservation::new(self.generation, found).encode()
+            }
+            _ => world::full_status(self.generation, &self.registrants),
+        }
+    }
+}
+
+fn reading(command: &Command, word: &str, paths: usize) -> Option<Answer> {
+    match command {
+        Command::In(cdb) => Some(world::good(Seen::of(word, paths)?.encode(cdb.action))),
+        Command::Out { .. } => None,
+    }
 }
 
 fn leads_to(transaction: &mut Transaction, now: Duration) -> String {
@@ -385,10 +595,4 @@ fn leads_to(transaction: &mut Transaction, now: Duration) -> String {
 
 fn poll(transaction: &mut Transaction) -> Vec<Action> {
     std::iter::from_fn(|| transaction.poll_action()).collect()
-}
-
-fn ticket_of(action: &Action) -> Ticket {
-    match action {
-        Action::Send { ticket, .. } | Action::Probe { ticket, .. } => *ticket,
-    }
 }

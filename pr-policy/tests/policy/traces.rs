@@ -71,13 +71,13 @@ const ANY: &[(&str, &[&str])] = &[
 ];
 
 /// The traces of one request, one after the other.
-struct Traces {
+pub(crate) struct Traces {
     request: Request,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Traces {
-    fn of(request: Request) -> Self {
+    pub(crate) fn of(request: Request) -> Self {
         Self {
             request,
             text: String::new(),
@@ -91,7 +91,12 @@ impl Traces {
         self
     }
 
-    fn with(mut self, title: &str, scripts: &[&str], dress: impl Fn(World) -> World) -> Self {
+    pub(crate) fn with(
+        mut self,
+        title: &str,
+        scripts: &[&str],
+        dress: impl Fn(World) -> World,
+    ) -> Self {
         let run = dress(World::new(&self.request, scripts)).run(self.request.clone());
         self.text += &format!("── {title}: {}\n{}\n", scripts.join(", "), run.trace);
         self
@@ -109,6 +114,7 @@ fn sequential(mut world: World) -> World {
 
 fn nothing_remembered(mut world: World) -> World {
     world.snapshot.remembered_key = None;
+    world.snapshot.remembered_nexuses = 0;
     world
 }
 
@@ -493,8 +499,8 @@ fn preempt_our_own_key() {
         )
         .with(
             "we hold, and are preempted right after",
-            &["good", "good"],
-            |world| world.reservations(&[(0xa, 5), (0xb, 5)]),
+            &["good conflict good", "good", "good"],
+            held,
         )
         .with(
             "nobody holds: all our registrations go",

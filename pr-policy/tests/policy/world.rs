@@ -3,19 +3,21 @@
 //! A script is one line: what the path answers to PERSISTENT RESERVE OUT, one word per command,
 //! the last word for ever; behind a bar what a probe finds; behind another what it answers to
 //! PERSISTENT RESERVE IN. `"busy good"`, `"hang | dead"`, `"good | usable | hang"`.
+//! The map has a line of its own: what it answers to being suspended, and to being resumed.
 //!
 //! Every run checks what must hold for every transaction, whatever the answers are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use pr_policy::{
     Action, Answer, Command, Effects, Event, Options, Outcome, PathId, PathState, Request,
-    Snapshot, Ticket, Transaction,
+    Snapshot, Success, Ticket, Transaction,
 };
 use scsi_pr::{
-    InAction, ReadKeys, ReadReservation, Reservation, ReservationKey, ReservationType, Scope,
-    Sense, SenseKey, Status,
+    FullStatusDescriptor, InAction, ReadFullStatus, ReadKeys, ReadReservation, Reservation,
+    ReservationKey, ReservationType, Scope, Sense, SenseKey, Status,
 };
 
 use crate::narrate;
@@ -25,6 +27,9 @@ const LATENCY: Duration = Duration::from_millis(5);
 
 /// How much later an echo comes: at a moment when nothing else is due.
 const ECHO: Duration = Duration::from_millis(2);
+
+/// How long after the deadline a map that was suspended may take to be resumed.
+const RESUME_TIME: Duration = Duration::from_secs(5);
 
 /// More than this many commands and probes on one path in one transaction are a runaway: five
 /// states give it a command twice with five unit attentions each at most; and to each second a
@@ -37,6 +42,7 @@ pub(crate) struct World {
     pub(crate) snapshot: Snapshot,
     pub(crate) options: Options,
     scripts: BTreeMap<PathId, Script>,
+    map: VecDeque<String>,
     readings: Readings,
     /// Answers that were given up come after all, and every answer comes twice.
     pub(crate) echoes: bool,
@@ -54,6 +60,20 @@ struct Script {
 struct Readings {
     reservations: VecDeque<Option<Reservation>>,
     keys: VecDeque<Vec<u64>>,
+    /// READ FULL STATUS; a device that does not report it has none.
+    registrants: VecDeque<Vec<Registrant>>,
+    /// One for each reading, the last for ever.
+    generations: VecDeque<u32>,
+}
+
+/// A registration as READ FULL STATUS names it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Registrant {
+    /// Its initiator port: those of our paths are numbered as they are.
+    pub(crate) port: u64,
+    pub(crate) key: u64,
+    /// The type it holds, zero for none.
+    pub(crate) holds: u8,
 }
 
 /// How a transaction went.
@@ -64,21 +84,38 @@ pub(crate) struct Run {
     pub(crate) actions: String,
     pub(crate) outcome: Outcome,
     pub(crate) effects: Effects,
+    /// Whether a path was out of reach from the start.
+    pub(crate) has_dead_paths: bool,
     /// The reservation read last, if one was read.
     pub(crate) last_reservation: Option<Option<Reservation>>,
-    pub(crate) ended: Duration,
+}
+
+/// Who an action is for, or an answer from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Party {
+    Path(PathId),
+    Map,
+}
+
+/// What has become of the map's I/O.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Flowing,
+    Suspended,
+    Resumed,
 }
 
 struct Stage {
     world: World,
     transaction: Transaction,
     now: Duration,
-    due: BTreeMap<(Duration, u32), (PathId, String, Event)>,
+    due: BTreeMap<(Duration, u32), (Party, String, Event)>,
     sequence: u32,
-    /// Commands and probes without an answer: path, whether it is a read, when given up.
-    outstanding: BTreeMap<Ticket, (PathId, bool, Duration)>,
+    /// Actions without an answer: for whom, whether it is a read, when given up.
+    outstanding: BTreeMap<Ticket, (Party, bool, Duration)>,
     tickets: BTreeSet<Ticket>,
-    per_path: BTreeMap<PathId, u64>,
+    per_party: BTreeMap<Party, u64>,
+    flow: Flow,
     run: Run,
     shown_state: &'static str,
 }
@@ -101,7 +138,10 @@ impl World {
             readings: Readings {
                 reservations: [None].into(),
                 keys: [Vec::new()].into(),
+                registrants: VecDeque::new(),
+                generations: [7].into(),
             },
+            map: words("good"),
             echoes: false,
         }
     }
@@ -126,8 +166,46 @@ impl World {
         self
     }
 
+    /// What READ KEYS says, one reading after the other.
+    pub(crate) fn keys_in_turn(mut self, readings: &[&[u64]]) -> Self {
+        self.readings.keys = readings.iter().map(|keys| keys.to_vec()).collect();
+        self
+    }
+
+    /// What READ FULL STATUS says, one reading after the other: port, key, type held.
+    pub(crate) fn registrants(mut self, readings: &[&[(u64, u64, u8)]]) -> Self {
+        let registrant = |(port, key, holds): &(u64, u64, u8)| Registrant {
+            port: *port,
+            key: *key,
+            holds: *holds,
+        };
+        self.readings.registrants = readings
+            .iter()
+            .map(|reading| reading.iter().map(registrant).collect())
+            .collect();
+        self
+    }
+
+    /// PRGENERATION of each reading.
+    pub(crate) fn generations(mut self, generations: &[u32]) -> Self {
+        self.readings.generations = generations.iter().copied().collect();
+        self
+    }
+
+    /// What comes of suspending the map, then of resuming it.
+    pub(crate) fn map(mut self, script: &str) -> Self {
+        self.map = words(script);
+        self
+    }
+
+    fn has_dead_paths(&self) -> bool {
+        let mut paths = self.snapshot.paths.iter();
+        paths.any(|path| path.state == PathState::Dead)
+    }
+
     pub(crate) fn run(self, request: Request) -> Run {
         let transaction = Transaction::new(request, self.snapshot.clone(), self.options);
+        let has_dead_paths = self.has_dead_paths();
         Stage {
             world: self,
             transaction,
@@ -136,14 +214,15 @@ impl World {
             sequence: 0,
             outstanding: BTreeMap::new(),
             tickets: BTreeSet::new(),
-            per_path: BTreeMap::new(),
+            per_party: BTreeMap::new(),
+            flow: Flow::Flowing,
             run: Run {
                 trace: String::new(),
                 actions: String::new(),
                 outcome: Outcome::NoUsablePath,
                 effects: Effects::default(),
+                has_dead_paths,
                 last_reservation: None,
-                ended: Duration::ZERO,
             },
             shown_state: "",
         }
@@ -173,13 +252,23 @@ impl Stage {
                 break;
             }
             assert!(
-                self.now < self.world.options.limits.deadline,
+                self.now < self.latest(),
                 "no outcome at the deadline\n{}",
                 self.run.trace
             );
             self.step();
         }
-        self.run.ended = self.now;
+        assert_ne!(
+            self.flow,
+            Flow::Suspended,
+            "the map stays suspended\n{}",
+            self.run.trace
+        );
+        assert!(
+            self.now <= self.latest(),
+            "ended too late\n{}",
+            self.run.trace
+        );
         self.run.effects = self.transaction.effects().clone();
         let end = format!(
             "= {}{}\n",
@@ -190,15 +279,24 @@ impl Stage {
         self.run
     }
 
+    /// When there must be an outcome: a map that was suspended is resumed whatever the time.
+    fn latest(&self) -> Duration {
+        let deadline = self.world.options.limits.deadline;
+        match self.flow {
+            Flow::Resumed => deadline + RESUME_TIME,
+            Flow::Flowing | Flow::Suspended => deadline,
+        }
+    }
+
     /// The next answer, or the time the transaction asked to be woken.
     fn step(&mut self) {
         let timeout = self.transaction.poll_timeout();
         assert!(timeout >= self.now, "asked to be woken in the past");
         match self.due.first_key_value() {
             Some((at, _)) if at.0 <= timeout => {
-                let ((at, _), (path, word, event)) = self.due.pop_first().expect("it is there");
+                let ((at, _), (party, word, event)) = self.due.pop_first().expect("it is there");
                 self.now = self.now.max(at);
-                self.deliver(path, &word, event);
+                self.deliver(party, &word, event);
             }
             _ => {
                 assert!(timeout > self.now, "woken without anything to do");
@@ -208,16 +306,19 @@ impl Stage {
         }
     }
 
-    fn deliver(&mut self, path: PathId, word: &str, event: Event) {
+    fn deliver(&mut self, party: Party, word: &str, event: Event) {
         let ticket = match &event {
-            Event::Answered { ticket, .. } | Event::Probed { ticket, .. } => *ticket,
+            Event::Answered { ticket, .. }
+            | Event::Probed { ticket, .. }
+            | Event::Suspended { ticket, .. }
+            | Event::Resumed { ticket } => *ticket,
         };
         let is_awaited = self.outstanding.remove(&ticket).is_some();
         let mark = if is_awaited { "" } else { " (again)" };
-        self.note(&format!("  {} ► {word}{mark}\n", path.0));
+        self.note(&format!("  {party} ► {word}{mark}\n"));
         if self.world.echoes && is_awaited {
             let at = self.now + ECHO;
-            self.schedule(at, path, word.to_owned(), event.clone());
+            self.schedule(at, party, word.to_owned(), event.clone());
         }
         self.transaction.handle_event(self.now, event);
     }
@@ -227,20 +328,26 @@ impl Stage {
         self.note(&format!("  {text}\n"));
         self.run.actions += &format!("{} {text}\n", self.now.as_millis());
         self.check(action);
-        let (path, word, event) = self.answer(action);
+        self.check_flow(action);
+        let party = party_of(action);
+        let (word, event) = match party {
+            Party::Path(path) => self.answer(path, action),
+            Party::Map => self.answer_for_map(action),
+        };
         if let Some((event, latency)) = event {
-            self.schedule(self.now + latency, path, word, event);
+            self.schedule(self.now + latency, party, word, event);
         }
     }
 
-    fn schedule(&mut self, at: Duration, path: PathId, word: String, event: Event) {
+    fn schedule(&mut self, at: Duration, party: Party, word: String, event: Event) {
         self.sequence += 1;
-        self.due.insert((at, self.sequence), (path, word, event));
+        self.due.insert((at, self.sequence), (party, word, event));
     }
 
     /// What must hold for every action of every transaction.
     fn check(&mut self, action: &Action) {
         let trace = &self.run.trace;
+        let deadline = self.world.options.limits.deadline;
         let (ticket, is_read, give_up) = match action {
             Action::Send {
                 ticket,
@@ -251,41 +358,73 @@ impl Stage {
             Action::Probe {
                 ticket, give_up, ..
             } => (*ticket, false, *give_up),
+            Action::Suspend { ticket } | Action::Resume { ticket } => (*ticket, false, deadline),
         };
-        let path = narrate::path_of(action);
-        let deadline = self.world.options.limits.deadline;
-        assert!(self.now < deadline, "sent after the deadline\n{trace}");
-        assert!(give_up > self.now, "given up before it began\n{trace}");
+        let party = party_of(action);
+        let may_be_late = matches!(action, Action::Resume { .. });
+        let now = self.now;
+        assert!(may_be_late || now < deadline, "after the deadline\n{trace}");
+        assert!(may_be_late || give_up > now, "given up too early\n{trace}");
         assert!(give_up <= deadline, "given up after the deadline\n{trace}");
         assert!(self.tickets.insert(ticket), "a ticket twice\n{trace}");
-        let now = self.now;
-        let blocks = |(other, other_is_read, until): &(PathId, bool, Duration)| {
-            *other == path && !other_is_read && !is_read && *until > now
+        let blocks = |(other, other_is_read, until): &(Party, bool, Duration)| {
+            matches!(other, Party::Path(_))
+                && *other == party
+                && !other_is_read
+                && !is_read
+                && *until > now
         };
         assert!(
             !self.outstanding.values().any(blocks),
-            "two commands at once on {path}\n{trace}"
+            "two commands at once on {party}\n{trace}"
         );
-        self.outstanding.insert(ticket, (path, is_read, give_up));
-        let count = self.per_path.entry(path).or_default();
+        self.outstanding.insert(ticket, (party, is_read, give_up));
+        let count = self.per_party.entry(party).or_default();
         *count += 1;
         let most = MOST_ACTIONS_PER_PATH + deadline.as_secs();
         assert!(*count <= most, "a runaway\n{trace}");
     }
 
-    fn answer(&mut self, action: &Action) -> (PathId, String, Option<(Event, Duration)>) {
-        let path = narrate::path_of(action);
+    /// The map is suspended once at most, and resumed once, as the last thing that is done.
+    fn check_flow(&mut self, action: &Action) {
+        let trace = &self.run.trace;
+        self.flow = match (self.flow, action) {
+            (Flow::Resumed, _) => panic!("something after the map was resumed\n{trace}"),
+            (Flow::Flowing, Action::Suspend { .. }) => Flow::Suspended,
+            (Flow::Suspended, Action::Suspend { .. }) => panic!("suspended twice\n{trace}"),
+            (Flow::Flowing, Action::Resume { .. }) => panic!("resumed by mistake\n{trace}"),
+            (Flow::Suspended, Action::Resume { .. }) => Flow::Resumed,
+            (flow, Action::Send { .. } | Action::Probe { .. }) => flow,
+        };
+    }
+
+    fn answer_for_map(&mut self, action: &Action) -> (String, Option<(Event, Duration)>) {
+        let word = next(&mut self.world.map);
+        let success = match word.as_str() {
+            "good" | "slow" | "late" => Success::Yes,
+            "no" => Success::No,
+            "hang" => return (word, None),
+            other => panic!("no such word: {other}"),
+        };
+        let event = match action {
+            Action::Suspend { ticket } => Event::Suspended {
+                ticket: *ticket,
+                success,
+            },
+            Action::Resume { ticket } => Event::Resumed { ticket: *ticket },
+            _ => panic!("not for the map"),
+        };
+        let latency = latency(&word);
+        (word, Some((event, latency)))
+    }
+
+    fn answer(&mut self, path: PathId, action: &Action) -> (String, Option<(Event, Duration)>) {
         let script = self
             .world
             .scripts
             .get_mut(&path)
             .expect("a path with a script");
         match action {
-            Action::Probe { ticket, .. } => {
-                let word = next(&mut script.probe);
-                let event = probed(*ticket, &word).map(|event| (event, LATENCY));
-                (path, word, event)
-            }
             Action::Send {
                 ticket, command, ..
             } => {
@@ -302,21 +441,38 @@ impl Stage {
                 };
                 let ticket = *ticket;
                 let event = answer.map(|answer| Event::Answered { ticket, answer });
-                (path, word, event.map(|event| (event, latency)))
+                (word, event.map(|event| (event, latency)))
             }
+            Action::Probe { ticket, .. } => {
+                let word = next(&mut script.probe);
+                let event = probed(*ticket, &word).map(|event| (event, LATENCY));
+                (word, event)
+            }
+            Action::Suspend { .. } | Action::Resume { .. } => panic!("not for a path"),
         }
     }
 
     fn read(&mut self, action: InAction, room: u16) -> Answer {
+        let readings = &mut self.world.readings;
+        if action == InAction::READ_FULL_STATUS && readings.registrants.is_empty() {
+            return answered("invalid").expect("it answers");
+        }
+        let generation = next(&mut readings.generations);
         let mut data = match action {
             InAction::READ_KEYS => {
-                let keys = next(&mut self.world.readings.keys);
-                ReadKeys::new(7, keys.into_iter().map(ReservationKey).collect()).encode()
+                let keys = next(&mut readings.keys);
+                let keys = keys.into_iter().map(ReservationKey).collect();
+                ReadKeys::new(generation, keys).encode()
             }
             InAction::READ_RESERVATION => {
-                let found = next(&mut self.world.readings.reservations);
+                let found = next(&mut readings.reservations);
                 self.run.last_reservation = Some(found);
-                ReadReservation::new(7, found).encode()
+                ReadReservation::new(generation, found).encode()
+            }
+            InAction::READ_FULL_STATUS => {
+                let found = next(&mut readings.registrants);
+                self.run.last_reservation = Some(held_by(&found));
+                full_status(generation, &found)
             }
             other => panic!("{other} is not scripted"),
         };
@@ -331,6 +487,49 @@ impl Stage {
         let line = format!("{:>6} {shown:<11}{line}", self.now.as_millis());
         self.run.trace += &line;
     }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.0.fmt(f),
+            Self::Map => f.write_str("map"),
+        }
+    }
+}
+
+fn party_of(action: &Action) -> Party {
+    match action {
+        Action::Send { path, .. } | Action::Probe { path, .. } => Party::Path(*path),
+        Action::Suspend { .. } | Action::Resume { .. } => Party::Map,
+    }
+}
+
+/// The reservation that these registrations say.
+pub(crate) fn held_by(registrants: &[Registrant]) -> Option<Reservation> {
+    let holder = registrants.iter().find(|found| found.holds != 0)?;
+    let reservation_type = ReservationType(holder.holds);
+    let is_shared = reservation_type.is_all_registrants();
+    Some(Reservation {
+        key: ReservationKey(if is_shared { 0 } else { holder.key }),
+        scope: Scope::LOGICAL_UNIT,
+        reservation_type,
+    })
+}
+
+/// READ FULL STATUS of these.
+pub(crate) fn full_status(generation: u32, registrants: &[Registrant]) -> Vec<u8> {
+    let descriptor = |found: &Registrant| FullStatusDescriptor {
+        key: ReservationKey(found.key),
+        all_tg_pt: false,
+        holder: found.holds != 0,
+        scope: Scope::LOGICAL_UNIT,
+        reservation_type: ReservationType(found.holds),
+        relative_target_port: 1,
+        transport_id: narrate::port(found.port),
+    };
+    let descriptors = registrants.iter().map(descriptor).collect();
+    ReadFullStatus::new(generation, descriptors).encode()
 }
 
 pub(crate) fn good(data: Vec<u8>) -> Answer {

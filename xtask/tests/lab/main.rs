@@ -30,6 +30,7 @@
 
 mod binaries;
 mod conformance;
+mod dead_holder;
 mod distribution;
 mod faults;
 mod maps;

@@ -146,7 +146,9 @@ impl Host {
     }
 
     fn ask(&self, question: &str) -> Result<String> {
-        let daemon = self.daemon.as_ref().expect("the scenario has a daemon");
+        let Some(daemon) = &self.daemon else {
+            panic!("the scenario has no daemon to ask");
+        };
         Ok(daemon.ask(question)?.trim().to_owned())
     }
 

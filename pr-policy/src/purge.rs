@@ -1,0 +1,145 @@
+//! Removing registrations of our own from nexuses that cannot be reached, by preempting them
+//! from one that can.
+
+use scsi_pr::{Reservation, ReservationKey, ReservationType};
+
+use crate::attempt::{Attempt, AttemptEnd, Trail};
+use crate::courier::{Courier, Settled};
+use crate::job::Job;
+use crate::limits::MAX_PURGES;
+use crate::outcome::{Holding, Outcome};
+use crate::reading::Progress;
+use crate::register::Piloting;
+use crate::request::{Preempt, Register, RegisterMode, VictimCommands};
+use crate::restore::Restoring;
+use crate::state::State;
+use crate::weigh::{Inheritance, Question, Reservations, Weighing};
+
+/// Waits for a path to accept PREEMPT.
+#[derive(Debug, Clone)]
+pub(crate) struct Purging {
+    attempt: Attempt,
+    purpose: Purpose,
+}
+
+/// Which registrations go, and why.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose {
+    /// All of our key: this node unregisters. No reservation of that key stands, so that the
+    /// sender's own registration goes with the others.
+    Unregister {
+        register: Register,
+        key: ReservationKey,
+    },
+    /// Those of the old key: the usable paths have the new one. A reservation that the old key
+    /// held passes to the sender.
+    Inherit(Inheritance, Option<Reservation>),
+}
+
+impl Purging {
+    pub(crate) fn start(purpose: Purpose, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = Attempt::start(courier, job.usable(), purpose.preempt().command());
+        Self::after(progress, purpose, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.attempt.handle(settled, courier);
+        Self::after(progress, self.purpose, job, courier)
+    }
+
+    fn after(
+        progress: Progress<Attempt, (AttemptEnd, Trail)>,
+        purpose: Purpose,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let (end, trail) = match progress {
+            Progress::Waiting(attempt) => return State::Purging(Self { attempt, purpose }),
+            Progress::Ended(end) => end,
+        };
+        match purpose {
+            Purpose::Unregister { register, .. } => {
+                unregistered(register, &end, &trail, job, courier)
+            }
+            Purpose::Inherit(inheritance, held) => {
+                inherited(inheritance, held, end, trail, job, courier)
+            }
+        }
+    }
+}
+
+/// What could not be purged from here is left where it is: one disk would unregister.
+fn unregistered(
+    register: Register,
+    end: &AttemptEnd,
+    trail: &Trail,
+    job: &mut Job,
+    courier: &mut Courier,
+) -> State {
+    job.purges += 1;
+    if matches!(end, AttemptEnd::Done(_)) {
+        job.effects.holding = Some(Holding::NotHeld);
+        return Restoring::start_after_preempt(job, courier);
+    }
+    if trail.unknown.is_empty() {
+        return Piloting::start(register, job, courier);
+    }
+    // Where it may have been executed, REGISTER would meet a conflict although all went well.
+    let register = Register {
+        mode: RegisterMode::Ignore,
+        ..register
+    };
+    if job.purges >= MAX_PURGES {
+        return Piloting::start(register, job, courier);
+    }
+    // Once this path is unregistered nobody is left who could purge the others.
+    let question = Question::Unregister(register, Reservations::ReleasedWhereReachable);
+    Weighing::start(question, job, courier)
+}
+
+fn inherited(
+    inheritance: Inheritance,
+    held: Option<Reservation>,
+    end: AttemptEnd,
+    trail: Trail,
+    job: &mut Job,
+    courier: &mut Courier,
+) -> State {
+    match end {
+        AttemptEnd::Done(_) => {
+            if let Some(held) = held {
+                job.effects.holding = Some(Holding::Held(held.reservation_type));
+            }
+            State::Finished(Outcome::Done)
+        }
+        AttemptEnd::Answered(path, reply) => State::Finished(reply.into_outcome(path)),
+        AttemptEnd::Exhausted if !trail.unknown.is_empty() => {
+            Weighing::start(Question::Inherit(inheritance), job, courier)
+        }
+        // Nothing is left of the old key, or we have just been shut out.
+        AttemptEnd::Exhausted if !trail.conflicts.is_empty() => State::Finished(Outcome::Done),
+        AttemptEnd::Exhausted => State::Finished(trail.into_outcome()),
+    }
+}
+
+impl Purpose {
+    fn preempt(&self) -> Preempt {
+        let (key, victim, reservation_type) = match self {
+            Self::Unregister { key, .. } => (*key, *key, ANY_TYPE),
+            Self::Inherit(inheritance, held) => {
+                let held = held.map_or(ANY_TYPE, |held| held.reservation_type);
+                (inheritance.new_key, inheritance.old_key, held)
+            }
+        };
+        Preempt {
+            key,
+            victim,
+            reservation_type,
+            commands: VictimCommands::Finish,
+        }
+    }
+}
+
+/// Where only registrations are removed the type is ignored, but it must be one
+/// (SPC-4 5.12.11.2).
+const ANY_TYPE: ReservationType = ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY;

@@ -1,0 +1,207 @@
+//! Taking the reservation over from a nexus of our own that cannot be reached any more, or
+//! because a preemption of our own key was asked for.
+//!
+//! PREEMPT with our own key as the victim makes the sender the holder and removes every other
+//! registration of that key: the dead path's, and those of our living paths as well. Until they
+//! are registered again their I/O would fail, so the map is suspended meanwhile; I/O waits.
+//!
+//! ```text
+//!   Suspending ─► Taking ─► [Handing] ─► Renewing ─► Validating ─► Resuming ─► end
+//!                   ▲ │ no answer │         ▲             │
+//!                   │ └──► Recounting ──────┤             │
+//!                   │                       │ held by ours, out of reach: register, take again
+//!                   └───────────────────────┘             │
+//!        shut out, as seen by Handing, Recounting or Validating: Retracting ─► Resuming
+//! ```
+//!
+//! Whatever fails, the map is resumed. A map with one usable path has no other path whose I/O
+//! could fail: it is not suspended.
+//!
+//! **Invariant**: what removes registrations ends while there is still time to renew them.
+
+mod handing;
+mod recounting;
+mod renewing;
+mod retracting;
+mod taking;
+
+use alloc::vec::Vec;
+
+use scsi_pr::{ReservationKey, ReservationType};
+
+pub(crate) use self::handing::Handing;
+pub(crate) use self::recounting::Recounting;
+pub(crate) use self::renewing::{Renewing, Validating};
+pub(crate) use self::retracting::Retracting;
+pub(crate) use self::taking::Taking;
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
+use crate::courier::{Courier, MapChange, Persistence, Settled, Verdict};
+use crate::job::Job;
+use crate::mutation::Mutation;
+use crate::outcome::Outcome;
+use crate::reading::Progress;
+use crate::request::{Preempt, VictimCommands};
+use crate::snapshot::PathId;
+use crate::state::State;
+
+/// What is taken over, and what for.
+#[derive(Debug, Clone)]
+pub(crate) struct Takeover {
+    preempt: Preempt,
+    goal: Goal,
+    /// PRGENERATION, if nobody but us has changed a registration since it was read.
+    generation: u32,
+    /// Paths that fell silent meanwhile: they are asked last, and looked at before.
+    lost: Vec<PathId>,
+    /// Paths that answered the last PREEMPT with a conflict.
+    conflicts: Vec<PathId>,
+    /// How it ends if nothing more can be done: what an earlier round could not hear.
+    doubt: Option<Outcome>,
+    rounds: u32,
+    suspended: Suspended,
+}
+
+/// What this node wants in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// No reservation, all paths registered.
+    Released(ReservationType),
+    /// No reservation, no path registered.
+    Unregistered(ReservationType),
+    /// A reservation of this type, all paths registered.
+    Kept(ReservationType),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Suspended {
+    No,
+    Yes,
+}
+
+/// The proof that this path is the holder now: it accepted PREEMPT.
+#[derive(Debug, Clone, Copy)]
+struct Taken(PathId);
+
+/// Waits for the map to be suspended.
+#[derive(Debug, Clone)]
+pub(crate) struct Suspending(Takeover);
+
+/// Waits for the map to be resumed.
+#[derive(Debug, Clone)]
+pub(crate) struct Resuming(Outcome);
+
+impl Takeover {
+    /// Takes over what a dead path of ours holds with `key`, as a reading said at `generation`.
+    pub(crate) fn of_dead_path(key: ReservationKey, goal: Goal, generation: u32) -> Self {
+        let preempt = Preempt {
+            key,
+            victim: key,
+            reservation_type: goal.reservation_type(),
+            commands: VictimCommands::Finish,
+        };
+        Self::with(preempt, goal, generation)
+    }
+
+    /// Carries out a preemption that was asked for and that hits our own registrations.
+    pub(crate) fn asked_for(preempt: Preempt, generation: u32) -> Self {
+        let goal = Goal::Kept(preempt.reservation_type);
+        Self::with(preempt, goal, generation)
+    }
+
+    fn with(preempt: Preempt, goal: Goal, generation: u32) -> Self {
+        Self {
+            preempt,
+            goal,
+            generation,
+            lost: Vec::new(),
+            conflicts: Vec::new(),
+            doubt: None,
+            rounds: 0,
+            suspended: Suspended::No,
+        }
+    }
+
+    pub(crate) fn start(self, job: &mut Job, courier: &mut Courier) -> State {
+        if job.usable().len() < 2 || job.makes(Mutation::NoSuspend) {
+            return Taking::start(self, job, courier);
+        }
+        courier.suspend();
+        State::Suspending(Suspending(self))
+    }
+
+    /// Whether this node is to be unregistered in the end.
+    fn is_leaving(&self) -> bool {
+        matches!(self.goal, Goal::Unregistered(_))
+    }
+
+    fn key(&self) -> ReservationKey {
+        self.preempt.key
+    }
+
+    /// Gives every usable path but `except` this key, or none.
+    fn sweep(
+        &self,
+        key: ReservationKey,
+        except: Option<Taken>,
+        job: &Job,
+        courier: &mut Courier,
+    ) -> Progress<Broadcast, BroadcastEnd> {
+        let is_meant = |path: &PathId| except.is_none_or(|except| except.0 != *path);
+        let lanes = job.usable().into_iter().filter(is_meant);
+        let orders = Orders {
+            command: job.imposing(key).command(),
+            insist: None,
+            stale: Vec::new(),
+            width: job.width(),
+            persistence: Persistence::Deadline,
+        };
+        let lanes = lanes.map(|path| Vec::from([path])).collect();
+        Broadcast::start(courier, lanes, self.lost.clone(), orders)
+    }
+
+    fn end(self, outcome: Outcome, courier: &mut Courier) -> State {
+        match self.suspended {
+            Suspended::No => State::Finished(outcome),
+            Suspended::Yes => {
+                courier.resume();
+                State::Resuming(Resuming(outcome))
+            }
+        }
+    }
+}
+
+impl Goal {
+    fn reservation_type(self) -> ReservationType {
+        match self {
+            Self::Released(held) | Self::Unregistered(held) | Self::Kept(held) => held,
+        }
+    }
+}
+
+impl Suspending {
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let mut takeover = self.0;
+        match settled.verdict {
+            Verdict::Map(MapChange::Suspended) => {
+                takeover.suspended = Suspended::Yes;
+                Taking::start(takeover, job, courier)
+            }
+            // It may be suspended nevertheless, or become so: nobody can tell.
+            Verdict::Map(MapChange::NotSuspended) => {
+                takeover.suspended = Suspended::Yes;
+                takeover.end(Outcome::NotSuspended, courier)
+            }
+            Verdict::Map(MapChange::NotAsked) => takeover.end(Outcome::NotSuspended, courier),
+            _ => State::Suspending(Self(takeover)),
+        }
+    }
+}
+
+impl Resuming {
+    pub(crate) fn handle(self, settled: &Settled) -> State {
+        match settled.verdict {
+            Verdict::Map(MapChange::Resumed) => State::Finished(self.0),
+            _ => State::Resuming(self),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The path that has taken the reservation over gives it up.
+
+use alloc::vec::Vec;
+
+use scsi_pr::ReservationType;
+
+use super::recounting::Recounting;
+use super::renewing::{Next, Renewing};
+use super::retracting::Retracting;
+use super::{Taken, Takeover};
+use crate::attempt::{Attempt, AttemptEnd, Reversal, Trail};
+use crate::courier::{Courier, Settled};
+use crate::job::{Job, release_command};
+use crate::outcome::Holding;
+use crate::reading::Progress;
+use crate::state::State;
+
+/// Waits for the new holder to accept RELEASE.
+#[derive(Debug, Clone)]
+pub(crate) struct Handing {
+    attempt: Attempt,
+    takeover: Takeover,
+    holder: Taken,
+}
+
+impl Handing {
+    pub(super) fn start(
+        takeover: Takeover,
+        holder: Taken,
+        held: ReservationType,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let command = release_command(takeover.key(), held);
+        let paths = Vec::from([holder.0]);
+        let progress = Attempt::start_with(Reversal::TakesTime, courier, paths, command);
+        Self::after(progress, takeover, holder, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.attempt.handle(settled, courier);
+        Self::after(progress, self.takeover, self.holder, job, courier)
+    }
+
+    fn after(
+        progress: Progress<Attempt, (AttemptEnd, Trail)>,
+        mut takeover: Takeover,
+        holder: Taken,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let (end, trail) = match progress {
+            Progress::Waiting(attempt) => {
+                return State::Handing(Self {
+                    attempt,
+                    takeover,
+                    holder,
+                });
+            }
+            Progress::Ended(end) => end,
+        };
+        match end {
+            AttemptEnd::Done(_) => {
+                job.effects.holding = Some(Holding::NotHeld);
+                Renewing::start(takeover, Next::Validate(holder), job, courier)
+            }
+            AttemptEnd::Answered(path, reply) if reply.is_refusal() => {
+                let next = Next::PutBack(holder, reply.into_outcome(path));
+                Renewing::start(takeover, next, job, courier)
+            }
+            AttemptEnd::Answered(path, reply) => {
+                Recounting::start(takeover, reply.into_outcome(path), job, courier)
+            }
+            // Not registered any more, that means.
+            AttemptEnd::Exhausted if !trail.conflicts.is_empty() => {
+                Retracting::start(takeover, trail.into_outcome(), job, courier)
+            }
+            AttemptEnd::Exhausted => {
+                takeover.lost.push(holder.0);
+                Recounting::start(takeover, trail.into_outcome(), job, courier)
+            }
+        }
+    }
+}

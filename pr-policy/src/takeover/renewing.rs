@@ -1,0 +1,210 @@
+//! After a takeover: the other paths are registered again, or unregistered, and nobody must have
+//! shut this node out meanwhile.
+
+use alloc::vec::Vec;
+
+use scsi_pr::ReservationKey;
+
+use super::retracting::Retracting;
+use super::taking::Taking;
+use super::{Goal, Taken, Takeover};
+use crate::attempt::{Attempt, AttemptEnd, Trail};
+use crate::broadcast::{Broadcast, BroadcastEnd};
+use crate::courier::{Courier, Settled};
+use crate::job::Job;
+use crate::outcome::{Holding, Outcome, Registration};
+use crate::reading::Progress;
+use crate::request::{Register, RegisterMode};
+use crate::snapshot::PathState;
+use crate::state::State;
+
+/// Waits for the other paths to be registered again, or unregistered.
+#[derive(Debug, Clone)]
+pub(crate) struct Renewing {
+    broadcast: Broadcast,
+    takeover: Takeover,
+    next: Next,
+}
+
+/// Waits to hear whether the holder is still registered: nobody shut us out meanwhile.
+#[derive(Debug, Clone)]
+pub(crate) struct Validating {
+    attempt: Attempt,
+    takeover: Takeover,
+    outcome: Outcome,
+}
+
+/// What follows.
+#[derive(Debug, Clone)]
+pub(super) enum Next {
+    /// The goal is reached; this path took the reservation.
+    Validate(Taken),
+    /// The goal is reached, but nobody knows which path took the reservation.
+    Conclude,
+    /// The goal is out of reach; this path holds, and everything else is as before.
+    PutBack(Taken, Outcome),
+    /// The reservation is on a path that fell silent: take it again, or else end so.
+    TakeAgain(Outcome),
+    /// Something failed: this is how it ends.
+    End(Outcome),
+}
+
+impl Renewing {
+    pub(super) fn start(
+        takeover: Takeover,
+        next: Next,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let (key, except) = if takeover.is_leaving() && next.is_goal_reached() {
+            (ReservationKey::NONE, None)
+        } else {
+            (takeover.key(), next.holder())
+        };
+        let progress = takeover.sweep(key, except, job, courier);
+        Self::after(progress, takeover, next, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.broadcast.handle(settled, courier);
+        Self::after(progress, self.takeover, self.next, job, courier)
+    }
+
+    fn after(
+        progress: Progress<Broadcast, BroadcastEnd>,
+        mut takeover: Takeover,
+        next: Next,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let end = match progress {
+            Progress::Waiting(broadcast) => {
+                return State::Renewing(Self {
+                    broadcast,
+                    takeover,
+                    next,
+                });
+            }
+            Progress::Ended(end) => end,
+        };
+        for (path, _) in &end.absent {
+            job.note_state(*path, PathState::Dead);
+        }
+        let changes = u32::try_from(end.done.len()).unwrap_or(u32::MAX);
+        takeover.generation = takeover.generation.wrapping_add(changes);
+        if next.is_goal_reached() {
+            takeover.note_effects(next.holder(), &end, job);
+        }
+        let so_far = end.shortfall().unwrap_or(Outcome::Done);
+        match next {
+            Next::Validate(_) | Next::Conclude if takeover.is_leaving() => {
+                takeover.end(so_far, courier)
+            }
+            Next::Validate(holder) => Validating::start(takeover, holder, so_far, job, courier),
+            Next::PutBack(holder, outcome) => {
+                Validating::start(takeover, holder, outcome, job, courier)
+            }
+            Next::Conclude => takeover.end(so_far, courier),
+            Next::TakeAgain(outcome) if job.usable().is_empty() => takeover.end(outcome, courier),
+            Next::TakeAgain(outcome) => {
+                takeover.doubt = Some(outcome);
+                Taking::start(takeover, job, courier)
+            }
+            Next::End(outcome) => takeover.end(outcome, courier),
+        }
+    }
+}
+
+impl Next {
+    fn holder(&self) -> Option<Taken> {
+        match self {
+            Self::Validate(holder) | Self::PutBack(holder, _) => Some(*holder),
+            Self::Conclude | Self::TakeAgain(_) | Self::End(_) => None,
+        }
+    }
+
+    fn is_goal_reached(&self) -> bool {
+        matches!(self, Self::Validate(_) | Self::Conclude)
+    }
+}
+
+impl Takeover {
+    fn note_effects(&self, holder: Option<Taken>, end: &BroadcastEnd, job: &mut Job) {
+        let mut paths = end.done.clone();
+        paths.extend(holder.map(|holder| holder.0));
+        paths.sort_unstable();
+        paths.dedup();
+        let registered = Registration::Registered {
+            key: self.key(),
+            paths,
+        };
+        (job.effects.registration, job.effects.holding) = match self.goal {
+            Goal::Kept(held) => (Some(registered), Some(Holding::Held(held))),
+            Goal::Released(_) => (Some(registered), Some(Holding::NotHeld)),
+            Goal::Unregistered(_) => (Some(Registration::Unregistered), Some(Holding::NotHeld)),
+        };
+    }
+}
+
+impl Validating {
+    fn start(
+        takeover: Takeover,
+        holder: Taken,
+        outcome: Outcome,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let command = job.proving(takeover.key()).command();
+        let progress = Attempt::start(courier, Vec::from([holder.0]), command);
+        Self::after(progress, takeover, outcome, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.attempt.handle(settled, courier);
+        Self::after(progress, self.takeover, self.outcome, job, courier)
+    }
+
+    fn after(
+        progress: Progress<Attempt, (AttemptEnd, Trail)>,
+        takeover: Takeover,
+        outcome: Outcome,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        match progress {
+            Progress::Waiting(attempt) => State::Validating(Self {
+                attempt,
+                takeover,
+                outcome,
+            }),
+            Progress::Ended((AttemptEnd::Exhausted, trail)) if !trail.conflicts.is_empty() => {
+                Retracting::start(takeover, outcome, job, courier)
+            }
+            Progress::Ended(_) => takeover.end(outcome, courier),
+        }
+    }
+}
+
+impl Job {
+    /// REGISTER AND IGNORE EXISTING KEY as this node registers, with whatever key.
+    pub(crate) fn imposing(&self, key: ReservationKey) -> Register {
+        Register {
+            mode: RegisterMode::Ignore,
+            key: ReservationKey::NONE,
+            new_key: key,
+            aptpl: self.remembered_aptpl,
+            all_tg_pt: false,
+            transport_ids: Vec::new(),
+        }
+    }
+
+    /// REGISTER of a key in place of itself: succeeds only on a nexus that has it, and changes
+    /// nothing but the generation.
+    pub(crate) fn proving(&self, key: ReservationKey) -> Register {
+        Register {
+            mode: RegisterMode::Compare,
+            key,
+            ..self.imposing(key)
+        }
+    }
+}

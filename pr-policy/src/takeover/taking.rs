@@ -1,0 +1,90 @@
+//! PREEMPT of our own key, through one path after the other.
+
+use alloc::vec::Vec;
+
+use super::handing::Handing;
+use super::recounting::Recounting;
+use super::renewing::{Next, Renewing};
+use super::retracting::Retracting;
+use super::{Goal, Taken, Takeover};
+use crate::attempt::{Attempt, AttemptEnd, Reversal, Trail};
+use crate::courier::{Courier, Settled};
+use crate::job::Job;
+use crate::mutation::Mutation;
+use crate::reading::Progress;
+use crate::snapshot::PathId;
+use crate::state::State;
+
+/// Waits for a path to accept PREEMPT.
+#[derive(Debug, Clone)]
+pub(crate) struct Taking {
+    attempt: Attempt,
+    takeover: Takeover,
+}
+
+impl Taking {
+    pub(super) fn start(mut takeover: Takeover, job: &mut Job, courier: &mut Courier) -> State {
+        takeover.rounds += 1;
+        let mut paths: Vec<PathId> = job.usable();
+        paths.sort_by_key(|path| takeover.lost.contains(path));
+        let command = takeover.preempt.command();
+        let progress = Attempt::start_with(Reversal::TakesTime, courier, paths, command);
+        Self::after(progress, takeover, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.attempt.handle(settled, courier);
+        Self::after(progress, self.takeover, job, courier)
+    }
+
+    fn after(
+        progress: Progress<Attempt, (AttemptEnd, Trail)>,
+        mut takeover: Takeover,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let (end, trail) = match progress {
+            Progress::Waiting(attempt) => return State::Taking(Self { attempt, takeover }),
+            Progress::Ended(end) => end,
+        };
+        takeover.lost.extend(trail.unreachable());
+        takeover.conflicts.clone_from(&trail.conflicts);
+        let is_known = trail.unknown.is_empty();
+        match end {
+            AttemptEnd::Done(path) => taken(Taken(path), takeover, job, courier),
+            AttemptEnd::Answered(path, reply) => {
+                let is_refused = reply.is_refusal();
+                let outcome = reply.into_outcome(path);
+                if is_known && is_refused {
+                    takeover.end(outcome, courier)
+                } else {
+                    Recounting::start(takeover, outcome, job, courier)
+                }
+            }
+            AttemptEnd::Exhausted if !is_known => {
+                Recounting::start(takeover, trail.into_outcome(), job, courier)
+            }
+            // A moment ago these paths were registered again.
+            AttemptEnd::Exhausted if takeover.rounds > 1 && !trail.conflicts.is_empty() => {
+                Retracting::start(takeover, trail.into_outcome(), job, courier)
+            }
+            AttemptEnd::Exhausted => {
+                let doubt = takeover.doubt.take();
+                takeover.end(doubt.unwrap_or(trail.into_outcome()), courier)
+            }
+        }
+    }
+}
+
+fn taken(holder: Taken, mut takeover: Takeover, job: &mut Job, courier: &mut Courier) -> State {
+    takeover.generation = takeover.generation.wrapping_add(1);
+    if job.makes(Mutation::ResumeTooEarly) {
+        courier.resume();
+    }
+    match takeover.goal {
+        Goal::Kept(_) => Renewing::start(takeover, Next::Validate(holder), job, courier),
+        Goal::Released(held) | Goal::Unregistered(held) => {
+            Handing::start(takeover, holder, held, job, courier)
+        }
+    }
+}

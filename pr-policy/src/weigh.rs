@@ -1,0 +1,178 @@
+//! Decisions that depend on whose the registrations are that no usable path has.
+
+mod inheriting;
+mod proving;
+mod unregistering;
+
+use scsi_pr::Reservation;
+
+pub(crate) use self::inheriting::Inheritance;
+use self::inheriting::inherit;
+pub(crate) use self::proving::Proving;
+use self::unregistering::unregister;
+use crate::census::CensusReading;
+use crate::courier::{Courier, Settled};
+use crate::evidence::{Census, Ownership};
+use crate::job::Job;
+use crate::mutation::Mutation;
+use crate::outcome::{Holding, Outcome};
+use crate::reading::Progress;
+use crate::request::{Register, Release, Reserve};
+use crate::state::State;
+use crate::takeover::{Goal, Takeover};
+use crate::transaction::Doubt;
+
+/// Waits for a census.
+#[derive(Debug, Clone)]
+pub(crate) struct Weighing {
+    reading: CensusReading,
+    question: Question,
+}
+
+/// What the census is to decide.
+#[derive(Debug, Clone)]
+pub(crate) enum Question {
+    /// Every usable path has released, and the reservation stands: is it ours?
+    Released(Release),
+    /// Every usable path met a conflict: do we hold already?
+    Reserve(Reserve),
+    /// What has to go first, before this node unregisters?
+    Unregister(Register, Reservations),
+    /// The usable paths have the new key: what is left of the old one?
+    Inherit(Inheritance),
+}
+
+/// Whether our own reservation has been dealt with already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reservations {
+    Standing,
+    ReleasedWhereReachable,
+}
+
+impl Weighing {
+    pub(crate) fn start(question: Question, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = CensusReading::start(job, courier);
+        Self::after(progress, question, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.reading.handle(settled, job, courier);
+        Self::after(progress, self.question, job, courier)
+    }
+
+    pub(crate) fn handle_alarm(self, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.reading.handle_alarm(job, courier);
+        Self::after(progress, self.question, job, courier)
+    }
+
+    fn after(
+        progress: Progress<CensusReading, Result<Census, Outcome>>,
+        question: Question,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let census = match progress {
+            Progress::Waiting(reading) => return State::Weighing(Self { reading, question }),
+            Progress::Ended(Ok(census)) => census,
+            Progress::Ended(Err(outcome)) => {
+                return State::Finished(unseen(outcome, &question, job));
+            }
+        };
+        match question {
+            Question::Released(release) => released(&release, &census, job, courier),
+            Question::Reserve(reserve) => reserved(&reserve, &census, job, courier),
+            Question::Unregister(register, reservations) => {
+                unregister(register, reservations, &census, job, courier)
+            }
+            Question::Inherit(inheritance) => inherit(inheritance, &census, job, courier),
+        }
+    }
+}
+
+/// Nobody can say what is there.
+fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
+    match (read, question) {
+        // That is what every path said; one that cannot be asked may be the holder.
+        (Outcome::Unreachable { path }, Question::Reserve(_)) if job.nexuses_out_of_reach() > 0 => {
+            Outcome::Unknown { path }
+        }
+        (_, Question::Reserve(_)) => Outcome::Conflict,
+        // Every path has the new key, and there are no others.
+        (_, Question::Inherit(_)) if job.nexuses_out_of_reach() == 0 => Outcome::Done,
+        // Something was changed already.
+        (
+            Outcome::Unreachable { path },
+            Question::Released(_)
+            | Question::Inherit(_)
+            | Question::Unregister(_, Reservations::ReleasedWhereReachable),
+        ) => Outcome::Unknown { path },
+        (read, _) => read,
+    }
+}
+
+fn released(release: &Release, census: &Census, job: &mut Job, courier: &mut Courier) -> State {
+    let Some(held) = census.single_holder(release.key) else {
+        job.effects.holding = Some(Holding::NotHeld);
+        return State::Finished(Outcome::Done);
+    };
+    match job.judge_victim(census, &held) {
+        _ if job.makes(Mutation::ForgetDeadHolder) => State::Finished(Outcome::Done),
+        // One disk that is registered and does not hold may release in vain.
+        Ownership::Foreign => {
+            job.effects.holding = Some(Holding::NotHeld);
+            State::Finished(Outcome::Done)
+        }
+        _ if held.reservation_type != release.reservation_type => {
+            State::Finished(Outcome::Conflict)
+        }
+        Ownership::Ours => {
+            let goal = Goal::Released(held.reservation_type);
+            Takeover::of_dead_path(held.key, goal, census.generation()).start(job, courier)
+        }
+        Ownership::Unclear => State::Finished(unclear(&held)),
+    }
+}
+
+/// One disk that holds may reserve again with the same type. Nothing is forced here: there is
+/// nothing to be done.
+fn reserved(reserve: &Reserve, census: &Census, job: &mut Job, courier: &mut Courier) -> State {
+    let held = census.single_holder(reserve.key);
+    let same = held.filter(|held| held.reservation_type == reserve.reservation_type);
+    if same.is_none() || census.holder(reserve.key, job) != Ownership::Ours {
+        return State::Finished(Outcome::Conflict);
+    }
+    match census.is_member(reserve.key, job) {
+        Some(true) => State::reserved_already(reserve, job),
+        Some(false) => State::Finished(Outcome::Conflict),
+        None => Proving::start(reserve.clone(), job, courier),
+    }
+}
+
+impl State {
+    fn reserved_already(reserve: &Reserve, job: &mut Job) -> Self {
+        job.effects.holding = Some(Holding::Held(reserve.reservation_type));
+        Self::Finished(Outcome::Done)
+    }
+}
+
+fn unclear(held: &Reservation) -> Outcome {
+    Outcome::HolderUnreachable {
+        key: held.key,
+        reservation_type: held.reservation_type,
+    }
+}
+
+impl Job {
+    /// Whose the holder is, for one who wants to preempt it; in doubt, what the caller chose.
+    pub(crate) fn judge_victim(&self, census: &Census, held: &Reservation) -> Ownership {
+        match census.preemptible_holder(held.key, self) {
+            _ if self.makes(Mutation::CountKeys) => Ownership::Ours,
+            owner if self.may_act_on(owner) => Ownership::Ours,
+            owner => owner,
+        }
+    }
+
+    fn may_act_on(&self, owner: Ownership) -> bool {
+        owner == Ownership::Ours || self.doubt == Doubt::Override
+    }
+}

@@ -1,0 +1,94 @@
+//! What a command or a path's return leaves behind when it ends: the record, the journal, the path.
+
+use alloc::boxed::Box;
+
+use super::machine::{Machine, Running};
+use super::op::{Link, Op};
+use super::promise::Violation;
+use super::stage::World;
+use super::trace::Moment;
+use crate::outcome::Outcome;
+use crate::path_return::{Settlement, Trust};
+
+impl World {
+    pub(super) fn end(&mut self, node: usize, running: Running) -> Result<(), Box<Violation>> {
+        let effects = running.machine.effects().clone();
+        let outcome = match &running.machine {
+            Machine::Transaction(transaction) => transaction.outcome().cloned(),
+            Machine::Return(_) => None,
+        };
+        self.trace
+            .note(Moment::End(node, outcome.clone(), effects.clone()));
+        self.check_time(node, &running)?;
+        let request = match &running.machine {
+            Machine::Transaction(transaction) => Some(transaction.request()),
+            Machine::Return(_) => None,
+        };
+        self.nodes[node].record.enter(&effects, request);
+        match (&running.op, &running.machine, outcome) {
+            (Op::Ask { request, .. }, _, Some(outcome)) => {
+                self.conclude(node, request, &outcome, &running)
+            }
+            (Op::Recover { .. }, _, Some(outcome)) => {
+                self.recovered(node, &outcome);
+                Ok(())
+            }
+            (Op::Check { path, .. }, Machine::Return(machine), _) => {
+                self.settle_path(node, *path, machine.settlement())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn recovered(&mut self, node: usize, outcome: &Outcome) {
+        let Some(Op::Ask { request, .. }) = self.nodes[node].journal.take() else {
+            return;
+        };
+        self.nodes[node].is_torn = is_unclear(outcome);
+        self.reference.end(node, None, &request);
+    }
+
+    fn settle_path(
+        &mut self,
+        node: usize,
+        path: usize,
+        settlement: Option<Settlement>,
+    ) -> Result<(), Box<Violation>> {
+        let slot = &mut self.nodes[node].paths[path];
+        match settlement {
+            Some(Settlement::Reinstate) => {
+                slot.is_active = slot.link == Link::Up;
+                slot.is_unchecked = slot.link != Link::Up;
+                slot.trust = Trust::Trusted;
+                Ok(())
+            }
+            Some(Settlement::TryAgain(trust)) => {
+                slot.trust = trust;
+                slot.tries += 1;
+                if slot.link == Link::Up && slot.tries > MOST_TRIES {
+                    return Err(self.never_settled(node, path));
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether an outcome admits that the map may be between two states.
+pub(super) fn is_unclear(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Unknown { .. }
+        | Outcome::Incomplete { .. }
+        | Outcome::Malformed { .. }
+        | Outcome::HolderUnreachable { .. } => true,
+        Outcome::Answered { status, sense, .. } => !matches!(
+            scsi_pr::classify(*status, sense.as_ref()),
+            scsi_pr::AnswerClass::Refused(_)
+        ),
+        _ => false,
+    }
+}
+
+/// A path that cannot be settled so often, although nothing goes wrong, never will be.
+const MOST_TRIES: u8 = 6;

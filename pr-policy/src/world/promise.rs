@@ -1,0 +1,438 @@
+//! What the policy promises, and how each promise is judged.
+//!
+//! | | promise | judged |
+//! |---|---|---|
+//! | P1 | same answer, same reservation, same holder | when a command ends; at rest |
+//! | P2 | no lost I/O | after every step |
+//! | P3 | no stolen I/O | after every step |
+//! | P4 | no leaked keys | at rest |
+//! | P5 | no collateral | at rest |
+//! | P6 | crash-safe: never left suspended | after every step |
+//! | P7 | bounded | when a command ends |
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use scsi_pr::{ReservationKey, ReservationType};
+
+use super::ending::is_unclear;
+use super::machine::{Machine, Running};
+use super::op::{Link, Op, Shown};
+use super::reference::{Candidate, Held};
+use super::stage::World;
+use crate::limits::RESUME_PATIENCE;
+use crate::outcome::Outcome;
+use crate::request::Request;
+use crate::transaction::Options;
+
+/// One promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Promise {
+    /// P1: as one disk would have answered.
+    SameAnswer,
+    /// P2: I/O that one disk would let in meets no conflict.
+    NoLostIo,
+    /// P3: I/O that one disk would shut out gets in nowhere.
+    NoStolenIo,
+    /// P4: no registration of an old key of ours is left.
+    NoLeakedKeys,
+    /// P5: other nodes keep what they have.
+    NoCollateral,
+    /// P6: killed at any instant, nothing is left half done.
+    CrashSafe,
+    /// P7: everything ends in time.
+    Bounded,
+}
+
+/// A promise was broken.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    /// Which one.
+    pub promise: Promise,
+    /// What was expected, and what was found.
+    pub why: String,
+    /// How it came to that.
+    pub history: Vec<String>,
+}
+
+/// What everybody had when the world was last at rest.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RestPoint {
+    /// By node and path.
+    keys: Vec<Vec<Option<ReservationKey>>>,
+    /// By candidate and node.
+    reference: Vec<Vec<Option<ReservationKey>>>,
+    /// Nodes that have done something since.
+    actors: Vec<usize>,
+}
+
+impl RestPoint {
+    pub(super) fn note_actor(&mut self, node: usize) {
+        self.actors.push(node);
+    }
+
+    /// The key that a node had in every candidate, if it has done nothing since.
+    fn steady_key(&self, node: usize) -> Option<Option<ReservationKey>> {
+        let first = *self.reference.first()?.get(node)?;
+        let is_steady = self
+            .reference
+            .iter()
+            .all(|keys| keys.get(node) == Some(&first));
+        (is_steady && !self.actors.contains(&node)).then_some(first)
+    }
+}
+
+/// During operations.
+impl World {
+    /// P2, P3 and P6, now.
+    pub(super) fn check_step(&self) -> Result<(), Box<Violation>> {
+        for (node, host) in self.nodes.iter().enumerate() {
+            if host.is_suspended {
+                if host.running.is_none() {
+                    return Err(self.broken(
+                        Promise::CrashSafe,
+                        format!("nobody is left to resume the map of node {node}"),
+                    ));
+                }
+                continue;
+            }
+            self.check_io(node)?;
+        }
+        Ok(())
+    }
+
+    fn check_io(&self, node: usize) -> Result<(), Box<Violation>> {
+        let host = &self.nodes[node];
+        let mut admitted = self.reference.candidates().iter();
+        let is_in = admitted
+            .clone()
+            .all(|candidate| candidate.may_write(node, &self.setting));
+        // A node that registers for the first time has not been told yet that it is in, and its
+        // paths follow one after the other.
+        let is_told = !self.is_joining(node);
+        let is_out = !is_in && !admitted.any(|candidate| candidate.may_write(node, &self.setting));
+        if !is_in && !is_out {
+            return Ok(());
+        }
+        for (path, slot) in host.paths.iter().enumerate() {
+            if !slot.is_active || slot.link != Link::Up {
+                continue;
+            }
+            let may_write = self.unit.may_write(self.setting.nexus(node, path));
+            if is_in && is_told && !may_write && !host.is_torn && !self.is_single_nexus(node) {
+                return Err(self.broken(
+                    Promise::NoLostIo,
+                    format!("a write of node {node} through path {path} meets a conflict"),
+                ));
+            }
+            if is_out && may_write {
+                return Err(self.broken(
+                    Promise::NoStolenIo,
+                    format!("a write of node {node}, which is shut out, gets in on path {path}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this node, not registered before, is registering, or was killed in the middle.
+    fn is_joining(&self, node: usize) -> bool {
+        let host = &self.nodes[node];
+        let running = host.running.as_ref().map(|running| &running.op);
+        let registers = |op: &Op| {
+            matches!(op, Op::Ask { request: Request::Register(register), .. }
+                if !register.is_unregister())
+        };
+        let mut ops = running.into_iter().chain(&host.journal);
+        host.record.key.is_none() && ops.any(registers)
+    }
+
+    /// Types 1 and 3 let the one nexus in that reserved, and registrations let nobody in: of a
+    /// map with several paths all others are shut out. This node holds such a reservation, by
+    /// whichever nexus: no conflict on its paths is counted.
+    fn is_single_nexus(&self, node: usize) -> bool {
+        let Some(reservation) = self.unit.reservation() else {
+            return false;
+        };
+        let is_single = matches!(
+            reservation.reservation_type,
+            ReservationType::WRITE_EXCLUSIVE | ReservationType::EXCLUSIVE_ACCESS
+        );
+        is_single && self.holder_node() == Some(node)
+    }
+
+    fn holder_node(&self) -> Option<usize> {
+        let holds = |node: &usize| {
+            (0..self.setting.paths(*node))
+                .any(|path| self.unit.is_holder(self.setting.nexus(*node, path)))
+        };
+        (0..self.nodes.len()).find(holds)
+    }
+
+    pub(super) fn check_time(&self, node: usize, running: &Running) -> Result<(), Box<Violation>> {
+        let Machine::Transaction(transaction) = &running.machine else {
+            return Ok(());
+        };
+        let deadline = Options::for_request(transaction.request()).limits.deadline;
+        if running.now <= deadline + RESUME_PATIENCE {
+            return Ok(());
+        }
+        Err(self.broken(
+            Promise::Bounded,
+            format!("the command of node {node} took {:?}", running.now),
+        ))
+    }
+
+    pub(super) fn runaway(&self, node: usize) -> Box<Violation> {
+        self.broken(Promise::Bounded, format!("node {node} never ends"))
+    }
+
+    pub(super) fn never_settled(&self, node: usize, path: usize) -> Box<Violation> {
+        self.broken(
+            Promise::NoLostIo,
+            format!("path {path} of node {node} is up and never reinstated"),
+        )
+    }
+
+    pub(super) fn broken(&self, promise: Promise, why: String) -> Box<Violation> {
+        Box::new(Violation {
+            promise,
+            why,
+            history: self.history(),
+        })
+    }
+}
+
+/// When a command ends.
+impl World {
+    pub(super) fn conclude(
+        &mut self,
+        node: usize,
+        request: &Request,
+        outcome: &Outcome,
+        running: &Running,
+    ) -> Result<(), Box<Violation>> {
+        let answers = self.reference.answers(node);
+        self.reference.end(node, Some(outcome), request);
+        if self.reference.candidates().is_empty() {
+            let shown = Shown(request);
+            return Err(self.broken(
+                Promise::SameAnswer,
+                format!("node {node}: {shown}: {outcome:?}, but one disk answers {answers:?}"),
+            ));
+        }
+        let is_unclear = is_unclear(outcome) || is_unreachable(outcome);
+        if is_unclear && running.mishaps == 0 && !self.is_excusable(node, outcome) {
+            let shown = Shown(request);
+            return Err(self.broken(
+                Promise::SameAnswer,
+                format!("node {node}: {shown}: {outcome:?}, although nothing went wrong"),
+            ));
+        }
+        self.nodes[node].is_torn = is_unclear;
+        Ok(())
+    }
+
+    fn is_excusable(&self, node: usize, outcome: &Outcome) -> bool {
+        let is_up = |path: &super::stage::PathSlot| path.link == Link::Up;
+        match outcome {
+            Outcome::NoUsablePath | Outcome::Unreachable { .. } => {
+                !self.nodes[node].paths.iter().any(is_up)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_unreachable(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::NoUsablePath | Outcome::Unreachable { .. } | Outcome::NotSuspended
+    )
+}
+
+/// At rest.
+impl World {
+    /// Judges P1, P4 and P5, when every node is idle and every path has been looked at.
+    ///
+    /// # Errors
+    /// One is broken.
+    pub fn settle(&mut self) -> Result<(), Box<Violation>> {
+        if self.is_busy() || self.duty().is_some() {
+            return Ok(());
+        }
+        let mut reference = self.reference.clone();
+        let found = reference.settle(|candidate| self.disagreement(candidate));
+        if let Some((promise, why)) = found {
+            return Err(self.broken(promise, why));
+        }
+        self.reference = reference;
+        self.check_collateral()?;
+        self.note_rest();
+        Ok(())
+    }
+
+    fn disagreement(&self, candidate: &Candidate) -> Option<(Promise, String)> {
+        let torn = self.is_torn();
+        let (expected, found) = (candidate.held(&self.setting), self.held());
+        if expected != found && !torn {
+            let why = format!("the reservation is {found:?}, on one disk {expected:?}");
+            return Some((Promise::SameAnswer, why));
+        }
+        (0..self.nodes.len())
+            .filter(|node| !self.nodes[*node].is_torn)
+            .find_map(|node| self.registration_disagreement(node, candidate))
+    }
+
+    fn held(&self) -> Option<Held> {
+        let reservation = self.unit.reservation()?;
+        let is_shared = reservation.reservation_type.is_all_registrants();
+        Some(Held {
+            reservation_type: reservation.reservation_type,
+            node: self.holder_node().filter(|_| !is_shared),
+        })
+    }
+
+    fn registration_disagreement(
+        &self,
+        node: usize,
+        candidate: &Candidate,
+    ) -> Option<(Promise, String)> {
+        let expected = candidate.key(node, &self.setting);
+        for (path, slot) in self.nodes[node].paths.iter().enumerate() {
+            let found = self.path_key(node, path);
+            if found == expected {
+                continue;
+            }
+            let promise = match (slot.is_active, found, expected) {
+                (true, _, Some(_)) => Promise::NoLostIo,
+                (true, _, None) => Promise::NoStolenIo,
+                (false, Some(key), _) if !self.is_shared_key(node, key) => Promise::NoLeakedKeys,
+                // Without a registration, or with one that cannot be told from another node's.
+                (false, _, _) => continue,
+            };
+            let why = format!(
+                "path {path} of node {node} has {}, on one disk the node has {}",
+                Key(found),
+                Key(expected)
+            );
+            return Some((promise, why));
+        }
+        None
+    }
+
+    /// Whether another node has the same key: a purge of it could not spare that.
+    fn is_shared_key(&self, node: usize, key: ReservationKey) -> bool {
+        (0..self.nodes.len())
+            .filter(|other| *other != node)
+            .any(|other| {
+                (0..self.setting.paths(other)).any(|path| self.path_key(other, path) == Some(key))
+            })
+    }
+
+    fn path_key(&self, node: usize, path: usize) -> Option<ReservationKey> {
+        self.unit.registered_key(self.setting.nexus(node, path))
+    }
+
+    fn check_collateral(&self) -> Result<(), Box<Violation>> {
+        for node in 0..self.nodes.len() {
+            let Some(steady) = self.rest.steady_key(node) else {
+                continue;
+            };
+            let mut candidates = self.reference.candidates().iter();
+            if candidates.any(|candidate| candidate.key(node, &self.setting) != steady) {
+                continue;
+            }
+            for path in 0..self.setting.paths(node) {
+                let (before, now) = (self.rest.keys[node][path], self.path_key(node, path));
+                if before != now {
+                    let why = format!(
+                        "path {path} of node {node}, which did nothing, had {} and has {}",
+                        Key(before),
+                        Key(now)
+                    );
+                    return Err(self.broken(Promise::NoCollateral, why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_rest(&mut self) {
+        let nodes = 0..self.nodes.len();
+        let keys = |node| {
+            let paths = 0..self.setting.paths(node);
+            paths.map(|path| self.path_key(node, path)).collect()
+        };
+        let candidates = self.reference.candidates().iter();
+        let reference = candidates
+            .map(|candidate| {
+                nodes
+                    .clone()
+                    .map(|node| candidate.key(node, &self.setting))
+                    .collect()
+            })
+            .collect();
+        self.rest = RestPoint {
+            keys: nodes.clone().map(keys).collect(),
+            reference,
+            actors: Vec::new(),
+        };
+    }
+}
+
+impl Violation {
+    /// What is left of it without keys, nodes and paths: two of one kind mostly have one cause.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let is_told = |line: &&String| !line.starts_with(' ') || line.contains('!');
+        let last = self.history.iter().rposition(|line| !line.starts_with(' '));
+        let told = self.history.iter().skip(last.unwrap_or(0)).filter(is_told);
+        let mut kind = format!("{}", self.promise);
+        for line in told {
+            let words = line.split([' ', ':', ',']);
+            for word in words.filter(|word| word.chars().all(|c| !c.is_ascii_digit())) {
+                kind.push(' ');
+                kind.push_str(word);
+            }
+        }
+        kind
+    }
+}
+
+struct Key(Option<ReservationKey>);
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(key) => key.fmt(f),
+            None => f.write_str("no key"),
+        }
+    }
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SameAnswer => "P1 same answer",
+            Self::NoLostIo => "P2 no lost I/O",
+            Self::NoStolenIo => "P3 no stolen I/O",
+            Self::NoLeakedKeys => "P4 no leaked keys",
+            Self::NoCollateral => "P5 no collateral",
+            Self::CrashSafe => "P6 crash-safe",
+            Self::Bounded => "P7 bounded",
+        })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.promise, self.why)?;
+        self.history
+            .iter()
+            .try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}

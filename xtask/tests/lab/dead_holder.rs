@@ -1,0 +1,275 @@
+//! The path that holds the reservation is gone, and `mpathpersist` is asked to release, to change
+//! the key, to unregister, … The map must end up as one disk does that is asked the same: a second
+//! LUN, with one nexus for each node, driven by sg_persist, is that disk.
+
+use std::process::{Child, Command, Stdio};
+
+use xtask::error::{Error, Result};
+use xtask::guest::{Answer, Fabric, Lab, Lun, Nexus};
+
+use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS};
+
+/// How the holder goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// Its device is offline.
+    Offline,
+    /// Its device is removed from the kernel; the map still names it.
+    Deleted,
+}
+
+/// What is asked while it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Release,
+    ChangeKey,
+    ReplaceKey,
+    Unregister,
+    UnregisterWhatever,
+    ReserveAgain,
+    PreemptSelf,
+    Clear,
+}
+
+/// The disk that the map is compared with.
+#[derive(Debug)]
+struct Reference {
+    lun: Lun,
+    other: Nexus,
+}
+
+const ACTS: [Act; 8] = [
+    Act::Release,
+    Act::ChangeKey,
+    Act::ReplaceKey,
+    Act::Unregister,
+    Act::UnregisterWhatever,
+    Act::ReserveAgain,
+    Act::PreemptSelf,
+    Act::Clear,
+];
+
+#[test]
+fn offline_under_write_exclusive_for_registrants() -> Result {
+    check("offline5", Loss::Offline, 5)
+}
+
+#[test]
+fn offline_under_exclusive_access_for_registrants() -> Result {
+    check("offline6", Loss::Offline, 6)
+}
+
+#[test]
+fn offline_under_write_exclusive_for_all_registrants() -> Result {
+    check("offline7", Loss::Offline, 7)
+}
+
+#[test]
+fn offline_under_exclusive_access_for_all_registrants() -> Result {
+    check("offline8", Loss::Offline, 8)
+}
+
+#[test]
+fn deleted_under_write_exclusive_for_registrants() -> Result {
+    check("deleted5", Loss::Deleted, 5)
+}
+
+#[test]
+fn deleted_under_exclusive_access_for_registrants() -> Result {
+    check("deleted6", Loss::Deleted, 6)
+}
+
+#[test]
+fn deleted_under_write_exclusive_for_all_registrants() -> Result {
+    check("deleted7", Loss::Deleted, 7)
+}
+
+#[test]
+fn deleted_under_exclusive_access_for_all_registrants() -> Result {
+    check("deleted8", Loss::Deleted, 8)
+}
+
+fn check(name: &str, loss: Loss, kind: u8) -> Result {
+    let lab = Lab::shared(name)?;
+    let stage = Stage::new(&lab, Fabric::Loop, 3)?;
+    let reference = Reference::new(&lab)?;
+    for act in ACTS {
+        let expected = reference.play(act, kind)?;
+        let found = play(&stage, loss, act, kind)?;
+        assert_eq!(found, expected, "{loss:?}, {act:?}, type {kind}");
+    }
+    Ok(())
+}
+
+/// What is compared: whether it succeeded, this node's key, the other's, and the reservation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    succeeded: bool,
+    key: u64,
+    theirs: u64,
+    held: Option<Held>,
+}
+
+/// Registers, reserves, loses the holder, acts, looks, and puts everything back.
+fn play(stage: &Stage, loss: Loss, act: Act, kind: u8) -> Result<Found> {
+    stage.other.witness().register_and_ignore(THEIRS)?;
+    stage.done("-I -S a")?;
+    stage.done(&format!("-R -K a -T {kind}"))?;
+    let holder = holder(stage)?;
+    let path = &stage.lun.paths()[holder];
+    path_goes(path, loss)?;
+    let writer = Writer::start(stage)?;
+    let finished = stage.run(&format!("-o {}", act.words(kind)))?;
+    let state = stage.state()?;
+    let unbroken = writer.stop()?;
+    let left = state.ours[holder];
+    let living: Vec<u64> = without(&state.ours, holder);
+    let key = living[0];
+    assert!(
+        living.iter().all(|other| *other == key),
+        "{act:?}, type {kind}: {state:?}\n{}{}",
+        finished.stdout,
+        finished.stderr
+    );
+    assert!(
+        left == NONE || left == key,
+        "{act:?}, type {kind} left {left:#x} on the dead path: {state:?}"
+    );
+    if key != NONE {
+        assert!(unbroken, "{act:?}, type {kind}: I/O through the map failed");
+    }
+    path_returns(stage, path, loss)?;
+    tidy_up(stage)?;
+    Ok(Found {
+        succeeded: finished.code() == 0,
+        key,
+        theirs: state.theirs,
+        held: state.held,
+    })
+}
+
+fn holder(stage: &Stage) -> Result<usize> {
+    let status = stage.other.witness().read_full_status()?;
+    let is_holder = |nexus: &Nexus| {
+        let port = nexus.relative_target_port();
+        status
+            .iter()
+            .any(|it| it.holder && it.relative_target_port == port)
+    };
+    let found = stage.lun.paths().iter().position(is_holder);
+    found.ok_or_else(|| Error::unexpected("nobody holds the reservation"))
+}
+
+fn without(keys: &[u64], at: usize) -> Vec<u64> {
+    let others = keys.iter().enumerate().filter(|(index, _)| *index != at);
+    others.map(|(_, key)| *key).collect()
+}
+
+fn path_goes(path: &Nexus, loss: Loss) -> Result {
+    match loss {
+        Loss::Offline => path.set_offline(),
+        Loss::Deleted => path.delete(),
+    }
+}
+
+fn path_returns(stage: &Stage, path: &Nexus, loss: Loss) -> Result {
+    match loss {
+        Loss::Offline => {
+            path.set_running()?;
+            stage.map.reinstate_path(path)
+        }
+        Loss::Deleted => {
+            path.rescan()?;
+            stage.map.reload(&stage.lun, stage.lun.paths())
+        }
+    }
+}
+
+/// Nothing registered, on whatever nexus.
+fn tidy_up(stage: &Stage) -> Result {
+    stage.other.witness().register_and_ignore(THEIRS)?;
+    stage.other.witness().clear(THEIRS)?;
+    stage.run("-o -I -S 0")?;
+    Ok(())
+}
+
+impl Act {
+    fn words(self, kind: u8) -> String {
+        match self {
+            Self::Release => format!("-L -K a -T {kind}"),
+            Self::ChangeKey => "-G -K a -S c".to_owned(),
+            Self::ReplaceKey => "-I -S c".to_owned(),
+            Self::Unregister => "-G -K a -S 0".to_owned(),
+            Self::UnregisterWhatever => "-I -S 0".to_owned(),
+            Self::ReserveAgain => format!("-R -K a -T {kind}"),
+            Self::PreemptSelf => format!("-P -K a -S a -T {kind}"),
+            Self::Clear => "-C -K a".to_owned(),
+        }
+    }
+}
+
+impl Reference {
+    fn new(lab: &Lab) -> Result<Self> {
+        let mut lun = lab.lun(Fabric::Loop, 1)?;
+        let other = lun.add_nexuses(2, 1)?.remove(0);
+        Ok(Self { lun, other })
+    }
+
+    fn play(&self, act: Act, kind: u8) -> Result<Found> {
+        let mine = self.lun.paths()[0].witness();
+        self.other.witness().register_and_ignore(THEIRS)?;
+        mine.register_and_ignore(OURS)?;
+        mine.reserve(OURS, kind)?;
+        let answer = match act {
+            Act::Release => mine.release(OURS, kind)?,
+            Act::ChangeKey => mine.register(OURS, NEW)?,
+            Act::ReplaceKey => mine.register_and_ignore(NEW)?,
+            Act::Unregister => mine.register(OURS, NONE)?,
+            Act::UnregisterWhatever => mine.register_and_ignore(NONE)?,
+            Act::ReserveAgain => mine.reserve(OURS, kind)?,
+            Act::PreemptSelf => mine.preempt(OURS, OURS, kind)?,
+            Act::Clear => mine.clear(OURS)?,
+        };
+        let state = State::read(self.lun.paths(), &self.other)?;
+        self.other.witness().register_and_ignore(THEIRS)?;
+        self.other.witness().clear(THEIRS)?;
+        Ok(Found {
+            succeeded: answer == Answer::Done,
+            key: state.ours[0],
+            theirs: state.theirs,
+            held: state.held,
+        })
+    }
+}
+
+/// Writes through the map without a pause, past all caches.
+struct Writer(Child);
+
+impl Writer {
+    fn start(stage: &Stage) -> Result<Self> {
+        let script = format!(
+            "while dd if=/dev/zero of={} bs=4k count=1 oflag=direct status=none; do :; done",
+            stage.map.node()
+        );
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &script])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+            .spawn()
+            .map(Self)
+            .map_err(|error| Error::unexpected(error.to_string()))
+    }
+
+    /// Ends it; `true` if no write had failed.
+    fn stop(mut self) -> Result<bool> {
+        let ended = self
+            .0
+            .try_wait()
+            .map_err(|error| Error::unexpected(error.to_string()))?;
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        Ok(ended.is_none())
+    }
+}
