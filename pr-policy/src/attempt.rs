@@ -43,6 +43,9 @@ pub(crate) struct Trail {
     pub(crate) conflicts: Vec<PathId>,
     /// Paths that may have executed the command without an answer.
     pub(crate) unknown: Vec<PathId>,
+    /// How many conflicts there were before the first of those: where no path that was asked
+    /// before was allowed to, it was not executed there either, unless they lack a registration.
+    pub(crate) early_conflicts: usize,
     /// Paths that did not execute it, with the answer that said so.
     pub(crate) silent: Vec<(PathId, Option<Reply>)>,
 }
@@ -107,6 +110,9 @@ impl Attempt {
                 self.try_next(courier)
             }
             Verdict::Unreachable(Silence::Unknown) => {
+                if self.trail.unknown.is_empty() {
+                    self.trail.early_conflicts = self.trail.conflicts.len();
+                }
                 self.trail.unknown.push(path);
                 self.probe_untried(courier)
             }

@@ -218,7 +218,9 @@ impl Census {
         };
         match self {
             Self::Named(_) if job.knows_its_ports() => self.with_key(key).all(is_covered),
-            _ => self.count(key) <= job.usable().len(),
+            _ if job.nexuses_out_of_reach() == 0 => self.count(key) <= job.usable().len(),
+            // Any of them may be a dead path's, and a usable one lack the key.
+            _ => self.count(key) == 0,
         }
     }
 }
@@ -342,8 +344,8 @@ mod tests {
             // How many, whether the record says that we hold, whose the holder is, what the
             // usable paths leave behind, what is left of an old key.
             (0, true, Ours, None, None),
-            (1, true, Ours, None, Some(Ours)),
-            (2, true, Ours, None, Some(Unclear)),
+            (1, true, Ours, Some(Ours), Some(Ours)),
+            (2, true, Ours, Some(Ours), Some(Unclear)),
             (3, true, Ours, Some(Ours), Some(Unclear)),
             (3, false, Unclear, Some(Ours), Some(Unclear)),
             (4, true, Unclear, Some(Unclear), Some(Unclear)),

@@ -75,10 +75,13 @@ impl Verifying {
             _ => None,
         };
         match was_executed {
-            Some(true) => State::accepted(None, doubt.aftermath, job, courier),
+            Some(true) if doubt.trail.early_conflicts == 0 => {
+                State::accepted(None, doubt.aftermath, job, courier)
+            }
             Some(false) if !doubt.trail.conflicts.is_empty() => State::Finished(Outcome::Conflict),
-            // Not executed yet, perhaps: the path may still have it in a queue.
-            Some(false) | None => State::Finished(Outcome::Unknown { path: doubt.silent }),
+            // Not executed yet, perhaps: the path may still have it in a queue. Or all is as if it
+            // were, but the paths before were refused: somebody else may have done it.
+            Some(_) | None => State::Finished(Outcome::Unknown { path: doubt.silent }),
         }
     }
 }
