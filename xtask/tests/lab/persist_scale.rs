@@ -433,6 +433,6 @@ fn file(line: &str) -> Option<&str> {
 
 /// A map's number in strace's words.
 fn makedev(node: &str) -> Result<String> {
-    let numbers = run("stat", ["-L", "-c", "makedev(0x%t, %T)", node])?.succeeded()?;
-    Ok(numbers.stdout.trim().to_owned())
+    let numbers = run("stat", ["-L", "-c", "makedev(0x%t, 0x%T)", node])?.succeeded()?;
+    Ok(numbers.stdout.trim().replace(" 0x0)", " 0)"))
 }

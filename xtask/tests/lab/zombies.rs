@@ -32,4 +32,5 @@ fn a_command_that_never_returns_is_given_up_in_time() -> Result {
     Ok(())
 }
 
+/// Half as much again for an emulated guest on a busy machine.
 const LIMIT: Duration = Duration::from_secs(12);
