@@ -46,6 +46,42 @@ pub struct KernelMap<'a> {
     pub device: DeviceNumber,
 }
 
+impl KernelMap<'_> {
+    /// Without flushing what is queued and without freezing file systems: both could wait for
+    /// the paths that are dead. I/O in flight is waited for, but not for long.
+    fn suspend(&self) -> io::Result<()> {
+        let flags = SuspendFlags::NO_FLUSH | SuspendFlags::SKIP_LOCKFS;
+        let device = DmName::Device(self.device);
+        let suspended =
+            apart::interrupted_after(SUSPEND_PATIENCE, || self.dm.suspend(device, flags))?;
+        suspended.map_err(io::Error::other)
+    }
+
+    /// Resumes the map, whatever happened before; on a map that is not suspended this does
+    /// nothing.
+    fn resume(&self) {
+        for _ in 0..MAX_RESUMES {
+            let device = DmName::Device(self.device);
+            let resumed = self
+                .dm
+                .resume(device, SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
+            if resumed.is_ok() {
+                return;
+            }
+            std::thread::sleep(RESUME_PAUSE);
+        }
+    }
+}
+
+/// The map is resumed also if a panic ends the critical section.
+struct ResumedEvenSo<'a>(KernelMap<'a>);
+
+impl Drop for ResumedEvenSo<'_> {
+    fn drop(&mut self) {
+        self.0.resume();
+    }
+}
+
 /// A path as the kernel knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelPath {
@@ -118,8 +154,9 @@ impl<'a> KernelHands<'a> {
         std::mem::forget(std::mem::take(&mut self.running));
         self.ready.clear();
         self.place = Place::Child;
+        let resumed = ResumedEvenSo(self.map);
         let mut log = EventLog::default();
-        let success = if self.suspend().is_ok() {
+        let success = if self.map.suspend().is_ok() {
             Success::Yes
         } else {
             Success::No
@@ -130,6 +167,7 @@ impl<'a> KernelHands<'a> {
             Some(Event::Suspended { ticket, success }),
         );
         while !self.carry_on(transaction, &mut log) {}
+        std::mem::forget(resumed);
         log.into_bytes()
     }
 
@@ -138,7 +176,7 @@ impl<'a> KernelHands<'a> {
         while let Some(action) = transaction.poll_action() {
             match action {
                 Action::Resume { ticket } => {
-                    self.resume();
+                    self.map.resume();
                     log.tell(transaction, self.now(), Some(Event::Resumed { ticket }));
                     return true;
                 }
@@ -154,38 +192,12 @@ impl<'a> KernelHands<'a> {
             }
         }
         if transaction.outcome().is_some() {
-            self.resume();
+            self.map.resume();
             return true;
         }
         let event = self.wait(transaction.poll_timeout()).unwrap_or_default();
         log.tell(transaction, self.now(), event);
         false
-    }
-
-    /// Without flushing what is queued and without freezing file systems: both could wait for
-    /// the paths that are dead. I/O in flight is waited for, but not for long.
-    fn suspend(&self) -> io::Result<()> {
-        let flags = SuspendFlags::NO_FLUSH | SuspendFlags::SKIP_LOCKFS;
-        let device = DmName::Device(self.map.device);
-        let suspended =
-            apart::interrupted_after(SUSPEND_PATIENCE, || self.map.dm.suspend(device, flags))?;
-        suspended.map_err(io::Error::other)
-    }
-
-    /// Resumes the map, whatever happened before; on a map that is not suspended this does
-    /// nothing.
-    fn resume(&self) {
-        for _ in 0..MAX_RESUMES {
-            let device = DmName::Device(self.map.device);
-            let resumed = self
-                .map
-                .dm
-                .resume(device, SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
-            if resumed.is_ok() {
-                return;
-            }
-            std::thread::sleep(RESUME_PAUSE);
-        }
     }
 
     fn timeout_ms(&self) -> u32 {
@@ -244,7 +256,7 @@ impl Hands for KernelHands<'_> {
             io::Error::new(error.kind(), text)
         })?;
         if event_log::replay(&log, transaction).is_none() || log.is_empty() {
-            self.resume();
+            self.map.resume();
             return Err(io::Error::other(format!(
                 "process {pid} died while it had the map suspended; it is resumed now"
             )));

@@ -19,6 +19,7 @@ use std::ffi::c_ulong;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -57,7 +58,10 @@ impl Apart {
             }),
             ForkResult::Child => {
                 drop(reader);
-                let result = shield().map(|()| work()).unwrap_or_default();
+                // A panic must not unwind into the caller's frames: there, the child would go on
+                // as a second copy of the parent.
+                let work = AssertUnwindSafe(|| shield().map(|()| work()).unwrap_or_default());
+                let result = catch_unwind(work).unwrap_or_default();
                 let _ = File::from(writer).write_all(&result);
                 // SAFETY: ends the process; the parent's destructors and exit handlers are not
                 // this child's to run.
@@ -72,7 +76,7 @@ impl Apart {
         self.pid.as_raw().unsigned_abs()
     }
 
-    /// What `work` returned; nothing if the child could not be shielded, or died.
+    /// What `work` returned; nothing if the child could not be shielded, panicked, or died.
     ///
     /// # Errors
     /// `TimedOut`: it did not end within `patience`, and goes on.
@@ -210,6 +214,12 @@ mod tests {
             apart.unwrap().wait(Duration::from_secs(20)).unwrap(),
             [1, 1]
         );
+    }
+
+    #[test]
+    fn a_child_that_panics_is_one_that_returns_nothing() {
+        let apart = Apart::start(|| panic!("in the child"));
+        assert_eq!(apart.unwrap().wait(Duration::from_secs(20)).unwrap(), []);
     }
 
     #[test]

@@ -57,7 +57,12 @@ pub fn build(workspace: &Path, lab: &Path) -> Result<Vec<Binary>> {
 
 fn cargo(workspace: &Path, lab: &Path, verb: &str, arguments: &[&str]) -> Result<Vec<Binary>> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args([verb, "--locked", "--quiet", "--message-format=json-render-diagnostics"]);
+    cargo.args([
+        verb,
+        "--locked",
+        "--quiet",
+        "--message-format=json-render-diagnostics",
+    ]);
     cargo
         .args(["--target=x86_64-unknown-linux-gnu"])
         .args(arguments);
