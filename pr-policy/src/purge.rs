@@ -5,6 +5,7 @@ use scsi_pr::{Reservation, ReservationKey, ReservationType};
 
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::courier::{Courier, Settled};
+use crate::evidence::Census;
 use crate::job::Job;
 use crate::limits::MAX_PURGES;
 use crate::outcome::{Holding, Outcome};
@@ -30,10 +31,15 @@ pub(crate) enum Purpose {
     Unregister {
         register: Register,
         key: ReservationKey,
+        in_force: ReservationType,
     },
     /// Those of the old key: the usable paths have the new one. A reservation that the old key
     /// held passes to the sender.
-    Inherit(Inheritance, Option<Reservation>),
+    Inherit {
+        inheritance: Inheritance,
+        held: Option<Reservation>,
+        in_force: ReservationType,
+    },
 }
 
 impl Purging {
@@ -61,9 +67,9 @@ impl Purging {
             Purpose::Unregister { register, .. } => {
                 unregistered(register, &end, &trail, job, courier)
             }
-            Purpose::Inherit(inheritance, held) => {
-                inherited(inheritance, held, end, trail, job, courier)
-            }
+            Purpose::Inherit {
+                inheritance, held, ..
+            } => inherited(inheritance, held, end, trail, job, courier),
         }
     }
 }
@@ -125,11 +131,12 @@ fn inherited(
 impl Purpose {
     fn preempt(&self) -> Preempt {
         let (key, victim, reservation_type) = match self {
-            Self::Unregister { key, .. } => (*key, *key, ANY_TYPE),
-            Self::Inherit(inheritance, held) => {
-                let held = held.map_or(ANY_TYPE, |held| held.reservation_type);
-                (inheritance.new_key, inheritance.old_key, held)
-            }
+            Self::Unregister { key, in_force, .. } => (*key, *key, *in_force),
+            Self::Inherit {
+                inheritance,
+                in_force,
+                ..
+            } => (inheritance.new_key, inheritance.old_key, *in_force),
         };
         Preempt {
             key,
@@ -140,6 +147,14 @@ impl Purpose {
     }
 }
 
-/// Where only registrations are removed the type is ignored, but it must be one
-/// (SPC-4 5.12.11.2).
+/// The type that a PREEMPT names which is to remove registrations.
+///
+/// It is ignored then, but must be one (SPC-4 5.12.11.2). The kernel's target, though, has one
+/// registration in mind also where all registrants hold, and where that is among the victims it
+/// makes a new reservation, of this type: so it must be the one in force.
+pub(crate) fn type_in_force(census: &Census) -> ReservationType {
+    let held = census.reservation();
+    held.map_or(ANY_TYPE, |held| held.reservation_type)
+}
+
 const ANY_TYPE: ReservationType = ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY;

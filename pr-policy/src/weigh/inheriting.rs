@@ -9,7 +9,7 @@ use crate::job::Job;
 use crate::limits::MAX_PURGES;
 use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome};
-use crate::purge::{Purging, Purpose};
+use crate::purge::{Purging, Purpose, type_in_force};
 use crate::state::State;
 
 /// What the old key of this node left behind goes to the new one.
@@ -44,7 +44,11 @@ pub(super) fn inherit(
     let held = census.single_holder(old_key);
     if job.may_act_on(owner) && purges < MAX_PURGES {
         return Purging::start(
-            Purpose::Inherit(inheritance.once_more(), held),
+            Purpose::Inherit {
+                inheritance: inheritance.once_more(),
+                held,
+                in_force: type_in_force(census),
+            },
             job,
             courier,
         );

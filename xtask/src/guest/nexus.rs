@@ -171,8 +171,12 @@ impl Nexus {
     pub(super) fn await_device(&self, kind: &str) -> Result {
         until(&format!("a {kind} device of {}", self.address), || {
             let name = self.device(kind);
-            let node = name.filter(|name| Path::new("/dev").join(name).exists());
-            Ok(node.map(drop))
+            // A node of that name may be left of a device that went. The kernel adds `dev` last.
+            let is_there = |name: &String| {
+                let numbers = self.folder().join(kind).join(name).join("dev");
+                numbers.exists() && Path::new("/dev").join(name).exists()
+            };
+            Ok(name.filter(is_there).map(drop))
         })
     }
 
