@@ -171,11 +171,15 @@ impl Nexus {
     pub(super) fn await_device(&self, kind: &str) -> Result {
         until(&format!("a {kind} device of {}", self.address), || {
             let name = self.device(kind);
-            // A node of that name may be left of a device that went. The kernel adds `dev` last.
-            let is_there = |name: &String| {
-                let numbers = self.folder().join(kind).join(name).join("dev");
-                numbers.exists() && Path::new("/dev").join(name).exists()
-            };
+            // A node of that name may be left of a device that went; links come after it.
+            let mut places = vec![
+                Path::new("/dev").to_owned(),
+                Path::new("/sys/class").join(kind),
+            ];
+            if kind == "block" {
+                places.push("/sys/block".into());
+            }
+            let is_there = |name: &String| places.iter().all(|place| place.join(name).exists());
             Ok(name.filter(is_there).map(drop))
         })
     }
