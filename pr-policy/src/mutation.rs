@@ -1,6 +1,15 @@
 //! Deliberate mistakes, so that tests can show that the checker finds them. Outside of the world
 //! nobody can ask for one.
 
+#![cfg_attr(
+    not(feature = "world"),
+    expect(
+        dead_code,
+        unreachable_pub,
+        reason = "only the checker makes mutations"
+    )
+)]
+
 use crate::job::Job;
 
 /// One mistake.

@@ -5,16 +5,16 @@ use scsi_pr::{Reservation, ReservationKey, ReservationType};
 
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::courier::{Courier, Settled};
-use crate::evidence::Census;
 use crate::job::Job;
 use crate::limits::MAX_PURGES;
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
+use crate::register::Affirming;
 use crate::register::Piloting;
 use crate::request::{Preempt, Register, RegisterMode, VictimCommands};
 use crate::restore::Restoring;
 use crate::state::State;
-use crate::weigh::{Inheritance, Question, Reservations, Weighing};
+use crate::weigh::{Inheritance, Late, Question, Reservations, Weighing, take_back};
 
 /// Waits for a path to accept PREEMPT.
 #[derive(Debug, Clone)]
@@ -31,20 +31,17 @@ pub(crate) enum Purpose {
     Unregister {
         register: Register,
         key: ReservationKey,
-        in_force: ReservationType,
     },
+    /// All of a key of this node, which had been shut out when it registered.
+    TakeBack { victim: ReservationKey, late: Late },
     /// Those of the old key: the usable paths have the new one. A reservation that the old key
     /// held passes to the sender.
-    Inherit {
-        inheritance: Inheritance,
-        held: Option<Reservation>,
-        in_force: ReservationType,
-    },
+    Inherit(Inheritance, ReservationKey, Option<Reservation>),
 }
 
 impl Purging {
     pub(crate) fn start(purpose: Purpose, job: &mut Job, courier: &mut Courier) -> State {
-        let progress = Attempt::start(courier, job.usable(), purpose.preempt().command());
+        let progress = Attempt::start(courier, job.usable(), purpose.preempt(job).command());
         Self::after(progress, purpose, job, courier)
     }
 
@@ -67,9 +64,11 @@ impl Purging {
             Purpose::Unregister { register, .. } => {
                 unregistered(register, &end, &trail, job, courier)
             }
-            Purpose::Inherit {
-                inheritance, held, ..
-            } => inherited(inheritance, held, end, trail, job, courier),
+            // What is left goes path by path.
+            Purpose::TakeBack { late, .. } => take_back(late, job, courier),
+            Purpose::Inherit(inheritance, _, held) => {
+                inherited(inheritance, held, end, trail, job, courier)
+            }
         }
     }
 }
@@ -123,38 +122,35 @@ fn inherited(
             Weighing::start(Question::Inherit(inheritance), job, courier)
         }
         // Nothing is left of the old key, or we have just been shut out.
-        AttemptEnd::Exhausted if !trail.conflicts.is_empty() => State::Finished(Outcome::Done),
+        AttemptEnd::Exhausted if !trail.conflicts.is_empty() => {
+            Affirming::start_after_purge(inheritance.spread, job, courier)
+        }
         AttemptEnd::Exhausted => State::Finished(trail.into_outcome()),
     }
 }
 
 impl Purpose {
-    fn preempt(&self) -> Preempt {
-        let (key, victim, reservation_type) = match self {
-            Self::Unregister { key, in_force, .. } => (*key, *key, *in_force),
-            Self::Inherit {
-                inheritance,
-                in_force,
-                ..
-            } => (inheritance.new_key, inheritance.old_key, *in_force),
+    fn preempt(&self, job: &Job) -> Preempt {
+        let (key, victim) = match self {
+            Self::Unregister { key, .. } => (*key, *key),
+            Self::TakeBack { victim, late } => (late.key, *victim),
+            Self::Inherit(inheritance, old_key, _) => {
+                (inheritance.spread.register.new_key, *old_key)
+            }
         };
         Preempt {
             key,
             victim,
-            reservation_type,
+            reservation_type: job.type_in_force.unwrap_or(ANY_TYPE),
             commands: VictimCommands::Finish,
         }
     }
 }
 
-/// The type that a PREEMPT names which is to remove registrations.
+/// Where only registrations are removed the type is ignored, but it must be one
+/// (SPC-4 5.12.11.2).
 ///
-/// It is ignored then, but must be one (SPC-4 5.12.11.2). The kernel's target, though, has one
-/// registration in mind also where all registrants hold, and where that is among the victims it
-/// makes a new reservation, of this type: so it must be the one in force.
-pub(crate) fn type_in_force(census: &Census) -> ReservationType {
-    let held = census.reservation();
-    held.map_or(ANY_TYPE, |held| held.reservation_type)
-}
-
+/// The kernel's target has one registration in mind also where all registrants hold; where that is
+/// among the victims, it makes a new reservation of the type in the command. So this one is for
+/// where nobody holds.
 const ANY_TYPE: ReservationType = ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY;

@@ -70,6 +70,10 @@ pub(crate) enum Goal {
     Unregistered(ReservationType),
     /// A reservation of this type, all paths registered.
     Kept(ReservationType),
+    /// As the device decides: our own key is preempted while all registrants hold. That removes
+    /// the sender too (SPC-4 5.12.11.2), but the kernel's target spares it; then the other paths
+    /// stay in with it, as one disk would.
+    Spared(ReservationType),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +109,12 @@ impl Takeover {
     /// Carries out a preemption that was asked for and that hits our own registrations.
     pub(crate) fn asked_for(preempt: Preempt, generation: u32) -> Self {
         let goal = Goal::Kept(preempt.reservation_type);
+        Self::with(preempt, goal, generation)
+    }
+
+    /// Carries out a preemption of our own key that was asked for while all registrants hold.
+    pub(crate) fn of_all_registrants(preempt: Preempt, generation: u32) -> Self {
+        let goal = Goal::Spared(preempt.reservation_type);
         Self::with(preempt, goal, generation)
     }
 
@@ -173,7 +183,10 @@ impl Takeover {
 impl Goal {
     fn reservation_type(self) -> ReservationType {
         match self {
-            Self::Released(held) | Self::Unregistered(held) | Self::Kept(held) => held,
+            Self::Released(held)
+            | Self::Unregistered(held)
+            | Self::Kept(held)
+            | Self::Spared(held) => held,
         }
     }
 }

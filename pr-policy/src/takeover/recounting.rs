@@ -116,8 +116,8 @@ fn decide(
 impl Takeover {
     /// One who asks for a preemption with a key that was never registered is not shut out.
     fn note_shut_out(&self, job: &mut Job) {
-        let was_registered =
-            !matches!(self.goal, Goal::Kept(_)) || job.remembered_key == Some(self.key());
+        let was_registered = !matches!(self.goal, Goal::Kept(_) | Goal::Spared(_))
+            || job.remembered_key == Some(self.key());
         if was_registered {
             job.effects.registration = Some(Registration::Unregistered);
             job.effects.holding = Some(Holding::NotHeld);
@@ -144,6 +144,9 @@ impl Takeover {
         match (self.goal, census.single_holder(key)) {
             (Goal::Kept(_), Some(_)) => Standing::Held,
             (Goal::Kept(wanted), None) => kept(wanted, census, moves),
+            (Goal::Spared(_), _) if moves == 0 => Standing::Untouched,
+            (Goal::Spared(_), _) if census.count(key) == 1 => Standing::Reached,
+            (Goal::Spared(_), _) => Standing::Different,
             (_, None) => Standing::Reached,
             (_, Some(_)) if is_undisturbed => Standing::Held,
             (_, Some(held)) => match job.judge_victim(census, &held) {

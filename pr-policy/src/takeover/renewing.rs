@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use scsi_pr::ReservationKey;
 
+use super::recounting::Recounting;
 use super::retracting::Retracting;
 use super::taking::Taking;
 use super::{Goal, Taken, Takeover};
@@ -14,7 +15,7 @@ use crate::courier::{Courier, Settled};
 use crate::job::Job;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
-use crate::request::{Register, RegisterMode};
+use crate::request::{Register, RegisterMode, Request};
 use crate::snapshot::PathState;
 use crate::state::State;
 
@@ -26,12 +27,22 @@ pub(crate) struct Renewing {
     next: Next,
 }
 
-/// Waits to hear whether the holder is still registered: nobody shut us out meanwhile.
+/// Waits to hear whether the path that took over is still registered.
 #[derive(Debug, Clone)]
 pub(crate) struct Validating {
     attempt: Attempt,
     takeover: Takeover,
-    outcome: Outcome,
+    holder: Taken,
+    then: Then,
+}
+
+/// What follows if it is.
+#[derive(Debug, Clone)]
+pub(super) enum Then {
+    /// All paths are registered, and nobody shut us out meanwhile: it ends so.
+    End(Outcome),
+    /// The device has spared it: the other paths are registered again.
+    Renew,
 }
 
 /// What follows.
@@ -100,9 +111,11 @@ impl Renewing {
             Next::Validate(_) | Next::Conclude if takeover.is_leaving() => {
                 takeover.end(so_far, courier)
             }
-            Next::Validate(holder) => Validating::start(takeover, holder, so_far, job, courier),
+            Next::Validate(holder) => {
+                Validating::start(takeover, holder, Then::End(so_far), job, courier)
+            }
             Next::PutBack(holder, outcome) => {
-                Validating::start(takeover, holder, outcome, job, courier)
+                Validating::start(takeover, holder, Then::End(outcome), job, courier)
             }
             Next::Conclude => takeover.end(so_far, courier),
             Next::TakeAgain(outcome) if job.usable().is_empty() => takeover.end(outcome, courier),
@@ -139,7 +152,7 @@ impl Takeover {
             paths,
         };
         (job.effects.registration, job.effects.holding) = match self.goal {
-            Goal::Kept(held) => (Some(registered), Some(Holding::Held(held))),
+            Goal::Kept(held) | Goal::Spared(held) => (Some(registered), Some(Holding::Held(held))),
             Goal::Released(_) => (Some(registered), Some(Holding::NotHeld)),
             Goal::Unregistered(_) => (Some(Registration::Unregistered), Some(Holding::NotHeld)),
         };
@@ -147,40 +160,69 @@ impl Takeover {
 }
 
 impl Validating {
-    fn start(
+    pub(super) fn start(
         takeover: Takeover,
         holder: Taken,
-        outcome: Outcome,
+        then: Then,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
         let command = job.proving(takeover.key()).command();
         let progress = Attempt::start(courier, Vec::from([holder.0]), command);
-        Self::after(progress, takeover, outcome, job, courier)
+        Self::after(progress, takeover, holder, then, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.attempt.handle(settled, courier);
-        Self::after(progress, self.takeover, self.outcome, job, courier)
+        Self::after(
+            progress,
+            self.takeover,
+            self.holder,
+            self.then,
+            job,
+            courier,
+        )
     }
 
     fn after(
         progress: Progress<Attempt, (AttemptEnd, Trail)>,
-        takeover: Takeover,
-        outcome: Outcome,
+        mut takeover: Takeover,
+        holder: Taken,
+        then: Then,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        match progress {
-            Progress::Waiting(attempt) => State::Validating(Self {
-                attempt,
-                takeover,
-                outcome,
-            }),
-            Progress::Ended((AttemptEnd::Exhausted, trail)) if !trail.conflicts.is_empty() => {
+        let (end, trail) = match progress {
+            Progress::Waiting(attempt) => {
+                return State::Validating(Self {
+                    attempt,
+                    takeover,
+                    holder,
+                    then,
+                });
+            }
+            Progress::Ended(end) => end,
+        };
+        let is_removed = matches!(end, AttemptEnd::Exhausted) && !trail.conflicts.is_empty();
+        match (end, then) {
+            (_, Then::End(outcome)) if is_removed => {
                 Retracting::start(takeover, outcome, job, courier)
             }
-            Progress::Ended(_) => takeover.end(outcome, courier),
+            (_, Then::End(outcome)) => takeover.end(outcome, courier),
+            (_, Then::Renew) if is_removed => {
+                Retracting::start(takeover, Outcome::Done, job, courier)
+            }
+            (AttemptEnd::Done(_), Then::Renew) => {
+                takeover.generation = takeover.generation.wrapping_add(1);
+                Renewing::start(takeover, Next::Validate(holder), job, courier)
+            }
+            (AttemptEnd::Answered(path, reply), Then::Renew) => {
+                Recounting::start(takeover, reply.into_outcome(path), job, courier)
+            }
+            (AttemptEnd::Exhausted, Then::Renew) => {
+                takeover.lost.push(holder.0);
+                Recounting::start(takeover, trail.into_outcome(), job, courier)
+            }
         }
     }
 }
@@ -195,6 +237,27 @@ impl Job {
             aptpl: self.remembered_aptpl,
             all_tg_pt: false,
             transport_ids: Vec::new(),
+        }
+    }
+
+    /// REGISTER that ends the registration with this key.
+    pub(crate) fn leaving(&self, key: ReservationKey) -> Register {
+        Register {
+            mode: RegisterMode::Compare,
+            key,
+            ..self.imposing(ReservationKey::NONE)
+        }
+    }
+
+    /// A conflict is none for one who unregisters whatever there is: then there was nothing.
+    pub(crate) fn unless_in_vain(&self, outcome: Outcome) -> Outcome {
+        match (&self.request, outcome) {
+            (Request::Register(register), Outcome::Conflict)
+                if register.mode == RegisterMode::Ignore =>
+            {
+                Outcome::Done
+            }
+            (_, outcome) => outcome,
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::handing::Handing;
 use super::recounting::Recounting;
-use super::renewing::{Next, Renewing};
+use super::renewing::{Next, Renewing, Then, Validating};
 use super::retracting::Retracting;
 use super::{Goal, Taken, Takeover};
 use crate::attempt::{Attempt, AttemptEnd, Reversal, Trail};
@@ -66,7 +66,13 @@ impl Taking {
             }
             // A moment ago these paths were registered again.
             AttemptEnd::Exhausted if takeover.rounds > 1 && !trail.conflicts.is_empty() => {
-                Retracting::start(takeover, trail.into_outcome(), job, courier)
+                let outcome = job.unless_in_vain(trail.into_outcome());
+                Retracting::start(takeover, outcome, job, courier)
+            }
+            // Somebody has been faster, says every path: nothing is registered any more.
+            AttemptEnd::Exhausted if takeover.is_leaving() && !trail.conflicts.is_empty() => {
+                let outcome = job.unless_in_vain(trail.into_outcome());
+                Retracting::start(takeover, outcome, job, courier)
             }
             AttemptEnd::Exhausted => {
                 let doubt = takeover.doubt.take();
@@ -83,6 +89,7 @@ fn taken(holder: Taken, mut takeover: Takeover, job: &mut Job, courier: &mut Cou
     }
     match takeover.goal {
         Goal::Kept(_) => Renewing::start(takeover, Next::Validate(holder), job, courier),
+        Goal::Spared(_) => Validating::start(takeover, holder, Then::Renew, job, courier),
         Goal::Released(held) | Goal::Unregistered(held) => {
             Handing::start(takeover, holder, held, job, courier)
         }

@@ -7,7 +7,7 @@ use crate::courier::Courier;
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
 use crate::outcome::Outcome;
-use crate::purge::{Purging, Purpose, type_in_force};
+use crate::purge::{Purging, Purpose};
 use crate::register::Piloting;
 use crate::release::Releasing;
 use crate::request::{Register, RegisterMode, Release};
@@ -59,15 +59,7 @@ pub(super) fn unregister(
         is_left.is_some_and(|owner| job.may_act_on(owner)) || census.is_all_ours(*key, job)
     });
     match left {
-        Some(key) => {
-            let in_force = type_in_force(census);
-            let purpose = Purpose::Unregister {
-                register,
-                key,
-                in_force,
-            };
-            Purging::start(purpose, job, courier)
-        }
+        Some(key) => Purging::start(Purpose::Unregister { register, key }, job, courier),
         None if job.usable().is_empty() => State::Finished(Outcome::NoUsablePath),
         None => Piloting::start(register, job, courier),
     }

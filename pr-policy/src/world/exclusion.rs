@@ -13,60 +13,84 @@ use scsi_pr::device_server::Quirks;
 /// A case that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exclusion {
-    /// Another node takes registrations away while this one registers: the paths registered
-    /// before that lose theirs, those after it keep them (P3).
-    TakingDuringRegister,
-    /// The same while this node unregisters. The device takes that in two steps if this node
-    /// holds: after RELEASE a PREEMPT of its key finds no reservation to take, and whoever sent
-    /// it does not hold (P1, P3). And a takeover meets a conflict where one disk that ignores
-    /// the key has nothing to do (P1).
-    TakingDuringUnregister,
-    /// The same while this node releases: a path that released in vain before hides the
-    /// conflict of the one after (P1).
-    TakingDuringRelease,
-    /// A path dies while this node unregisters by taking the reservation over from a dead path:
-    /// if it is the new holder, nobody is left to purge it (P4).
-    LossDuringLeavingTakeover,
+    /// Another node preempts one that holds the reservation and changes its key: the device
+    /// changes one nexus at a time, and the holder may have the other of the two keys then. So
+    /// there is no reservation to take, although a path has the key (P1).
+    TakingFromHolderDuringChange,
+    /// Another node preempts the new key of one that changes its key and has a path out of reach
+    /// with the old one: nobody is left to purge that (P4).
+    TakingNewKeyWithDeadPaths,
+    /// The program is killed while it registers, and after another node has taken registrations
+    /// away: nothing that outlives it says that the paths which registered later must not have
+    /// (P3).
+    CrashAfterTakingDuringRegister,
+    /// A path dies while this node registers, or settles that path, and after another one has
+    /// taken registrations away: if it was the only one to register later, nobody is left to purge
+    /// it (P4).
+    LossAfterTakingDuringRegister,
+    /// PREEMPT or CLEAR without an answer, and its victim leaves meanwhile, or another node removes
+    /// it, or the sender: nothing tells who of them was first (P1).
+    SilentTakingAmongOthers,
+    /// Another node preempts one that holds and unregisters. Its paths could not do without the
+    /// registration while the reservation stands, so it is released first: after that PREEMPT
+    /// finds no reservation to take, and whoever sent it does not hold (P1, P3).
+    TakingFromHolderDuringUnregister,
     /// A path dies while this node unregisters on a device that does not tell whose the
     /// registrations are: it is not known before that it will have to be purged (P4).
     LossDuringUncountedUnregister,
     /// Another node registers the key that this one is about to end everywhere at once, after
     /// this one has looked whose it is: no PREEMPT can be made to depend on that (P5).
     SameKeyDuringPurge,
-    /// RESERVE without an answer by a node whose key another node has too: the key alone tells
-    /// who holds (P1).
-    SilentReserveWithSharedKey,
 }
 
 impl Exclusion {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::TakingDuringRegister,
-        Self::TakingDuringUnregister,
-        Self::TakingDuringRelease,
-        Self::LossDuringLeavingTakeover,
+    pub const ALL: [Self; 8] = [
+        Self::TakingFromHolderDuringChange,
+        Self::TakingNewKeyWithDeadPaths,
+        Self::CrashAfterTakingDuringRegister,
+        Self::LossAfterTakingDuringRegister,
+        Self::SilentTakingAmongOthers,
+        Self::TakingFromHolderDuringUnregister,
         Self::LossDuringUncountedUnregister,
         Self::SameKeyDuringPurge,
-        Self::SilentReserveWithSharedKey,
     ];
 
     /// Whether this fault is left out here, before the next action of `node`.
     #[must_use]
     pub fn covers(self, world: &World, node: usize, fault: &Fault) -> bool {
+        let loses = matches!(fault, Fault::Link { link, .. } if *link != Link::Up);
         let Some(request) = world.request(node) else {
-            return false;
+            let is_late = self == Self::LossAfterTakingDuringRegister;
+            return is_late && loses && world.meddlings(node) > 0;
         };
         let unregisters = match request {
             Request::Register(register) => register.is_unregister(),
             _ => false,
         };
         let registers = matches!(request, Request::Register(_)) && !unregisters;
-        let loses = matches!(fault, Fault::Link { link, .. } if *link != Link::Up);
         match self {
-            Self::TakingDuringRegister => registers && is_taking(fault),
-            Self::TakingDuringUnregister => unregisters && is_taking(fault),
-            Self::TakingDuringRelease => matches!(request, Request::Release(_)) && is_taking(fault),
-            Self::LossDuringLeavingTakeover => unregisters && world.is_suspended(node) && loses,
+            Self::TakingFromHolderDuringChange => {
+                registers && world.is_preemption_of(node, fault) && world.holds(node)
+            }
+            Self::TakingNewKeyWithDeadPaths => {
+                registers && is_taking(fault) && world.has_registered_dead_path(node)
+            }
+            Self::CrashAfterTakingDuringRegister => {
+                registers && *fault == Fault::Crash && world.meddlings(node) > 0
+            }
+            Self::LossAfterTakingDuringRegister => registers && loses && world.meddlings(node) > 0,
+            Self::SilentTakingAmongOthers => {
+                let is_meddling = matches!(fault, Fault::Meddle { .. });
+                let is_second = match is_meddling {
+                    true => world.mishaps_of(node) > 0,
+                    false => world.meddlings(node) > 0,
+                };
+                matches!(request, Request::Preempt(_) | Request::Clear(_)) && is_second
+            }
+            Self::TakingFromHolderDuringUnregister => {
+                unregisters && world.is_preemption_of(node, fault) && world.may_hold(node)
+            }
             Self::LossDuringUncountedUnregister => {
                 let setting = world.setting();
                 let is_named = setting.wiring != Wiring::Nameless
@@ -81,12 +105,6 @@ impl Exclusion {
                         if own == Some(register.new_key)
                 );
                 (unregisters || registers) && is_same
-            }
-            Self::SilentReserveWithSharedKey => {
-                let reserves = matches!(request, Request::Reserve(_));
-                let key = request.key().filter(|_| reserves);
-                let is_silent = !matches!(fault, Fault::Meddle { .. });
-                is_silent && key.is_some_and(|key| world.is_key_of_another(node, key))
             }
         }
     }
@@ -115,16 +133,56 @@ impl World {
         }
     }
 
-    fn is_suspended(&self, node: usize) -> bool {
-        self.nodes[node].is_suspended
+    /// Whether another node preempts a key that this one may have.
+    fn is_preemption_of(&self, node: usize, fault: &Fault) -> bool {
+        let Fault::Meddle {
+            request: Request::Preempt(preempt),
+            ..
+        } = fault
+        else {
+            return false;
+        };
+        self.possible_keys(node).contains(&preempt.victim)
+    }
+
+    /// Whether one disk may say that this node holds.
+    fn may_hold(&self, node: usize) -> bool {
+        let mut candidates = self.reference.candidates().iter();
+        candidates.any(|candidate| {
+            candidate
+                .held(&self.setting)
+                .is_some_and(|held| held.node == Some(node))
+        })
+    }
+
+    /// How often other nodes have stepped into the command that runs on a node.
+    fn meddlings(&self, node: usize) -> u32 {
+        let running = self.nodes[node].running.as_ref();
+        running.map_or(0, |running| running.meddlings)
+    }
+
+    /// How much has gone wrong in it.
+    fn mishaps_of(&self, node: usize) -> u32 {
+        let running = self.nodes[node].running.as_ref();
+        running.map_or(0, |running| running.mishaps)
+    }
+
+    fn has_registered_dead_path(&self, node: usize) -> bool {
+        let is_left = |path: &usize| self.link(node, *path) != Link::Up;
+        let mut left = (0..self.setting.paths(node)).filter(is_left);
+        left.any(|path| {
+            self.unit
+                .registered_key(self.setting.nexus(node, path))
+                .is_some()
+        })
+    }
+
+    fn holds(&self, node: usize) -> bool {
+        let holds = |path| self.unit.is_holder(self.setting.nexus(node, path));
+        (0..self.setting.paths(node)).any(holds)
     }
 
     fn remembered_key(&self, node: usize) -> Option<ReservationKey> {
         self.nodes[node].record.key
-    }
-
-    fn is_key_of_another(&self, node: usize, key: ReservationKey) -> bool {
-        let mut others = (0..self.nodes.len()).filter(|other| *other != node);
-        others.any(|other| self.key(other) == Some(key))
     }
 }
