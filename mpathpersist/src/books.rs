@@ -215,6 +215,9 @@ impl<'a> Books<'a> {
             Registration::Unregistered => forget_registration(record),
             Registration::Registered { key, paths } => {
                 record.registered = PrStatus::Set;
+                if record.key.is_some_and(|stored| stored.key != *key) {
+                    record.nexuses.clear();
+                }
                 record.key = Some(StoredKey {
                     key: *key,
                     aptpl: asks_for_aptpl(request),

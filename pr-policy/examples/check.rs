@@ -11,13 +11,15 @@
     reason = "a wrong argument may end it"
 )]
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use pr_policy::world::random::{Course, run};
 use pr_policy::world::search::{Bounds, Findings, Kinds, Sight, search};
-use pr_policy::world::{Alphabet, Exclusion, Link, Setting, Violation, Wiring, World};
+use pr_policy::world::{Alphabet, Exclusion, Link, Setting, Wiring, World};
 use scsi_pr::device_server::Profile;
 use scsi_pr::{ReservationKey, ReservationType};
 
@@ -138,14 +140,33 @@ const WALKS: &[Walk] = &[
 fn exhaustive(arguments: &Arguments) -> usize {
     println!("exhaustive: 2 nodes, 3 paths each");
     println!("{HEAD}");
+    let types = arguments.types.iter().copied();
+    let all = WALKS
+        .iter()
+        .flat_map(|walk| types.clone().map(move |held| (walk, held)));
+    let queue = Mutex::new(all.collect::<VecDeque<_>>());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let work = || drain(&queue, arguments.deep);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(|worker| worker.join());
+        ended.map(|count| count.expect("a walk panicked")).sum()
+    })
+}
+
+/// Walks until nothing is left, and counts the violations.
+fn drain(queue: &Mutex<VecDeque<(&Walk, u8)>>, is_deep: bool) -> usize {
+    let next = || queue.lock().expect("no walk panics").pop_front();
     let mut violations = 0;
-    for walk in WALKS {
-        for held in &arguments.types {
-            let start = Instant::now();
-            let found = walk.search(ReservationType(*held), arguments.deep);
-            println!("{}", line(walk.name, *held, &found, start.elapsed()));
-            violations += report(&found.violations);
+    while let Some((walk, held)) = next() {
+        let start = Instant::now();
+        let found = walk.search(ReservationType(held), is_deep);
+        let mut text = line(walk.name, held, &found, start.elapsed());
+        for violation in &found.violations {
+            text += &format!("\n\n{violation}");
         }
+        println!("{text}");
+        violations += found.violations.len();
     }
     violations
 }
@@ -197,13 +218,6 @@ impl Walk {
 
 fn keys(keys: &[u64]) -> Vec<ReservationKey> {
     keys.iter().copied().map(ReservationKey).collect()
-}
-
-fn report(violations: &[Violation]) -> usize {
-    for violation in violations {
-        println!("\n{violation}");
-    }
-    violations.len()
 }
 
 /// Targets and wirings for the random histories. Not yet: a target that wants ALL_TG_PT (the

@@ -21,6 +21,16 @@ use crate::weigh::{Question, Weighing};
 pub(crate) struct Asking {
     attempt: Attempt,
     aftermath: Aftermath,
+    round: Round,
+}
+
+/// How often the command is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    First,
+    /// RESERVE again, through the paths that did not answer: a nexus that holds may repeat it,
+    /// and no other.
+    Again,
 }
 
 impl Asking {
@@ -29,22 +39,29 @@ impl Asking {
             return State::Finished(Outcome::NoUsablePath);
         };
         let progress = Attempt::start(courier, job.usable(), command);
-        Self::after(progress, aftermath, job, courier)
+        Self::after(progress, aftermath, Round::First, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.attempt.handle(settled, courier);
-        Self::after(progress, self.aftermath, job, courier)
+        Self::after(progress, self.aftermath, self.round, job, courier)
     }
 
     fn after(
         progress: Progress<Attempt, (AttemptEnd, Trail)>,
         aftermath: Aftermath,
+        round: Round,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
         let (end, trail) = match progress {
-            Progress::Waiting(attempt) => return State::Asking(Self { attempt, aftermath }),
+            Progress::Waiting(attempt) => {
+                return State::Asking(Self {
+                    attempt,
+                    aftermath,
+                    round,
+                });
+            }
             Progress::Ended(end) => end,
         };
         let silent: Vec<PathId> = trail.unreachable().collect();
@@ -52,11 +69,26 @@ impl Asking {
         match end {
             AttemptEnd::Done(path) => State::accepted(Some(path), aftermath, job, courier),
             AttemptEnd::Answered(path, reply) => State::Finished(reply.into_outcome(path)),
-            AttemptEnd::Exhausted => match trail.unknown.first() {
-                Some(silent) => Verifying::start(*silent, trail, aftermath, job, courier),
-                None => exhausted(trail, job, courier),
+            AttemptEnd::Exhausted => match (job.request.clone(), trail.unknown.first(), round) {
+                (Request::Reserve(_), Some(_), Round::First) => {
+                    Self::again(trail.unknown, job, courier)
+                }
+                (Request::Reserve(reserve), Some(silent), Round::Again) => {
+                    let question = Question::ReserveUnheard(reserve, *silent);
+                    Weighing::start(question, job, courier)
+                }
+                (_, Some(silent), _) => Verifying::start(*silent, trail, aftermath, job, courier),
+                (_, None, _) => exhausted(trail, job, courier),
             },
         }
+    }
+
+    fn again(silent: Vec<PathId>, job: &mut Job, courier: &mut Courier) -> State {
+        let Some(command) = job.request.out_command() else {
+            return State::Finished(Outcome::NoUsablePath);
+        };
+        let progress = Attempt::start(courier, silent, command);
+        Self::after(progress, Aftermath::Spared, Round::Again, job, courier)
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) enum Width {
 pub(crate) struct BroadcastEnd {
     /// Paths that accepted.
     pub(crate) done: Vec<PathId>,
+    /// How many of those met a conflict before.
+    pub(crate) replaced: usize,
     /// Paths that answered RESERVATION CONFLICT.
     pub(crate) conflicts: Vec<PathId>,
     /// Paths found dead, and what became of the command there.
@@ -78,6 +80,8 @@ struct Lane {
     path: PathId,
     alternates: VecDeque<PathId>,
     insisted: bool,
+    /// Whether the path has answered a conflict.
+    conflicted: bool,
     /// How often this path was given the command and stayed silent.
     silences: u32,
     /// What that means; once it may have been executed, it stays so.
@@ -133,10 +137,12 @@ impl Broadcast {
             return;
         };
         let is_suspect = self.suspects.contains(&path);
+        let is_stale = self.orders.stale.contains(&path);
         let lane = Lane {
             path,
             alternates: paths,
-            insisted: self.orders.stale.contains(&path) && self.orders.insist.is_some(),
+            insisted: is_stale && self.orders.insist.is_some(),
+            conflicted: is_stale,
             silences: u32::from(is_suspect),
             silence: Silence::NotExecuted(None),
         };
@@ -154,12 +160,16 @@ impl Broadcast {
 
     fn settle(&mut self, mut lane: Lane, verdict: Verdict, courier: &mut Courier) {
         match verdict {
-            Verdict::Done(_) => self.result.done.push(lane.path),
+            Verdict::Done(_) => {
+                self.result.done.push(lane.path);
+                self.result.replaced += usize::from(lane.conflicted);
+            }
             Verdict::Conflict if lane.insisted || self.orders.insist.is_none() => {
                 self.result.conflicts.push(lane.path);
             }
             Verdict::Conflict => {
                 lane.insisted = true;
+                lane.conflicted = true;
                 self.queue.push_front(lane);
             }
             Verdict::Refused(_, reply) | Verdict::Failed(reply) => {
@@ -232,6 +242,14 @@ impl BroadcastEnd {
         let behind = self.behind.iter().map(|(path, _)| path);
         let path = *behind.chain(&self.conflicts).next()?;
         Some(Outcome::Incomplete { path })
+    }
+
+    /// How many paths may have executed the command although they never said so.
+    pub(crate) fn unheard(&self) -> usize {
+        let silences = self.absent.iter().chain(&self.behind);
+        silences
+            .filter(|(_, silence)| *silence == Silence::Unknown)
+            .count()
     }
 
     /// Whether no path that is alive said anything but RESERVATION CONFLICT.

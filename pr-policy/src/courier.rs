@@ -37,9 +37,17 @@ pub(crate) struct Courier {
     tasks: Vec<Task>,
     next_ticket: u32,
     alarm: Option<Duration>,
-    news: Vec<UnitAttention>,
+    news: Vec<News>,
     /// Set by the first BUSY: some arrays cannot take two registrations at once.
     one_at_a_time: bool,
+}
+
+/// What a unit attention said on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct News {
+    /// The path that said so, if the answer was not late.
+    pub(crate) path: Option<PathId>,
+    pub(crate) attention: UnitAttention,
 }
 
 /// A path's last word on one command.
@@ -220,7 +228,7 @@ impl Courier {
         self.now = self.now.max(now);
     }
 
-    pub(crate) fn take_news(&mut self) -> Vec<UnitAttention> {
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
         core::mem::take(&mut self.news)
     }
 
@@ -342,14 +350,14 @@ impl Courier {
         if let Answer::Status { status, sense, .. } = answer
             && let AnswerClass::UnitAttention(news) = scsi_pr::classify(*status, sense.as_ref())
         {
-            self.note_news(news);
+            self.note_news(None, news);
         }
         None
     }
 
-    fn note_news(&mut self, news: UnitAttention) {
-        if news != UnitAttention::Other {
-            self.news.push(news);
+    fn note_news(&mut self, path: Option<PathId>, attention: UnitAttention) {
+        if attention != UnitAttention::Other {
+            self.news.push(News { path, attention });
         }
     }
 
@@ -413,7 +421,7 @@ impl Courier {
             AnswerClass::Done => settle(Verdict::Done(data)),
             AnswerClass::Conflict => settle(Verdict::Conflict),
             AnswerClass::UnitAttention(news) => {
-                self.note_news(news);
+                self.note_news(Some(path), news);
                 self.repeat_at_once(task, reply)
             }
             AnswerClass::Busy => self.rest(task, reply),

@@ -26,6 +26,14 @@ pub(crate) enum Ownership {
     Unclear,
 }
 
+/// Registrations of a key that may be this node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) count: usize,
+    /// Whether those of other nodes are known and not among them.
+    pub(crate) is_named: bool,
+}
+
 /// Everything registered on the device at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Census {
@@ -82,6 +90,26 @@ impl Census {
         }
     }
 
+    /// Registrations with this key, but for those that the device names as other nodes'.
+    pub(crate) fn tally(&self, key: ReservationKey, job: &Job) -> Tally {
+        match self {
+            Self::Counted { .. } => Tally {
+                count: self.count(key),
+                is_named: false,
+            },
+            Self::Named(_) => {
+                let is_foreign = |found: &&FullStatusDescriptor| {
+                    job.owner_of(&found.transport_id) == Ownership::Foreign
+                };
+                let all = self.with_key(key);
+                Tally {
+                    count: all.filter(|found| !is_foreign(found)).count(),
+                    is_named: true,
+                }
+            }
+        }
+    }
+
     /// Whether there is a registration with this key, and none with another.
     pub(crate) fn is_the_only_key(&self, key: ReservationKey) -> bool {
         let all = match self {
@@ -110,7 +138,10 @@ impl Census {
         let holders = self.with_key(key).filter(|found| found.holder);
         match self.named(holders, job) {
             Some(owner) => owner,
-            None => self.reckoned(key, job.own_nexuses(), job.recalls_holding(key), job),
+            None => {
+                let memory = job.recalls_holding(key).unless_lost(job);
+                self.reckoned(key, job.own_nexuses(), memory, job)
+            }
         }
     }
 
@@ -129,7 +160,8 @@ impl Census {
     }
 
     /// Whose the registrations with `key` are; `None` if there are none beyond those that the
-    /// usable paths can undo themselves.
+    /// usable paths can undo themselves. News that something was taken away do not matter: who
+    /// is not registered any more cannot preempt them either.
     pub(crate) fn left_behind(&self, key: ReservationKey, job: &Job) -> Option<Ownership> {
         if self.is_within_reach(key, job) {
             return None;
@@ -150,7 +182,8 @@ impl Census {
             Some(owner) => owner,
             None => {
                 let most = job.nexuses_out_of_reach();
-                self.reckoned(key, most, job.recalls_registering(key), job)
+                let memory = job.recalls_registering(key).unless_lost(job);
+                self.reckoned(key, most, memory, job)
             }
         })
     }
@@ -197,9 +230,7 @@ impl Census {
     fn reckoned(&self, key: ReservationKey, most: usize, memory: Memory, job: &Job) -> Ownership {
         match (job.nexuses_out_of_reach(), memory) {
             (0, _) if job.recalls_all_nexuses(key) => Ownership::Foreign,
-            (1.., Memory::Yes) if self.count(key) <= most && !job.has_lost_by_news() => {
-                Ownership::Ours
-            }
+            (1.., Memory::Yes) if self.count(key) <= most => Ownership::Ours,
             _ => Ownership::Unclear,
         }
     }
@@ -242,6 +273,7 @@ mod tests {
     use scsi_pr::{IscsiTransportId, ReservationType, Scope, TransportId, UnitAttention};
 
     use super::*;
+    use crate::courier::News;
     use crate::request::{Release, Request};
     use crate::snapshot::{Path, PathId, PathState, Snapshot};
     use crate::transaction::Options;
@@ -362,26 +394,35 @@ mod tests {
 
     #[test]
     fn what_weakens_the_record() {
-        let holder = |change: fn(&mut Job)| {
+        let holder = |change: &dyn Fn(&mut Job)| {
             let mut job = job(true);
             change(&mut job);
             counted(3).holder(KEY, &job)
         };
-        assert_eq!(holder(|_| ()), Ours);
-        let news = |job: &mut Job| job.effects.news.push(UnitAttention::RegistrationsPreempted);
-        assert_eq!(holder(news), Unclear);
-        assert_eq!(holder(|job| job.remembered_key = None), Unclear);
-        assert_eq!(holder(|job| drop(job.paths.pop())), Ours);
+        assert_eq!(holder(&|_| ()), Ours);
+        let from = |path| {
+            move |job: &mut Job| {
+                job.note_news(Vec::from([News {
+                    path: Some(PathId(path)),
+                    attention: UnitAttention::RegistrationsPreempted,
+                }]));
+            }
+        };
+        assert_eq!(holder(&from(1)), Unclear);
+        // What a path that was away is told may be long ago.
+        assert_eq!(holder(&from(3)), Ours);
+        assert_eq!(holder(&|job| job.remembered_key = None), Unclear);
+        assert_eq!(holder(&|job| drop(job.paths.pop())), Ours);
         let all_within_reach = |job: &mut Job| {
             job.paths.pop();
             job.remembered_nexuses = 2;
         };
-        assert_eq!(holder(all_within_reach), Foreign);
+        assert_eq!(holder(&all_within_reach), Foreign);
         let nothing_recorded = |job: &mut Job| {
             job.paths.pop();
             job.remembered_nexuses = 0;
         };
-        assert_eq!(holder(nothing_recorded), Unclear);
+        assert_eq!(holder(&nothing_recorded), Unclear);
     }
 
     /// A port that this host cannot name proves nothing about another; the count has to.

@@ -1,50 +1,95 @@
-//! A look at the reservation before something is done that depends on who holds it.
+//! A look before a preemption: at the reservation, if what it does to this node depends on who
+//! holds; at the keys otherwise, so that a lost answer can be told from a victim that was not
+//! there.
 
-use scsi_pr::{ReadReservation, Reservation};
+use scsi_pr::{InAction, ReadKeys, ReadReservation, Reservation};
 
 use crate::ask::Asking;
 use crate::courier::{Courier, Settled};
 use crate::holder::{HolderReading, is_held_by};
 use crate::job::Job;
 use crate::outcome::Outcome;
-use crate::reading::Progress;
+use crate::reading::{Progress, ReadEnd, Reading};
 use crate::request::{Preempt, Request};
 use crate::restore::Aftermath;
 use crate::state::State;
 use crate::takeover::Takeover;
 
-/// Waits to hear who holds the reservation.
+/// Waits to hear who holds the reservation, or whether the victim is registered.
 #[derive(Debug, Clone)]
-pub(crate) struct Inspecting {
-    reading: HolderReading,
+pub(crate) enum Inspecting {
+    Holder(HolderReading),
+    Victim(Reading),
+}
+
+/// The victim of a preemption before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Victim {
+    /// Registrations with its key.
+    pub(crate) count: usize,
+    /// PRGENERATION then.
+    pub(crate) generation: u32,
 }
 
 impl Inspecting {
-    pub(crate) fn start(job: &mut Job, courier: &mut Courier) -> State {
-        let progress = HolderReading::start(job, courier);
-        Self::after(progress, job, courier)
+    pub(crate) fn start(preempt: &Preempt, job: &mut Job, courier: &mut Courier) -> State {
+        if preempt.may_hit_sender() {
+            let progress = HolderReading::start(job, courier);
+            Self::after_holder(progress, job, courier)
+        } else {
+            let progress = Reading::start(courier, job.readable(), InAction::READ_KEYS, None);
+            Self::after_victim(progress, job, courier)
+        }
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
-        let progress = self.reading.handle(settled, courier);
-        Self::after(progress, job, courier)
+        match self {
+            Self::Holder(reading) => {
+                Self::after_holder(reading.handle(settled, courier), job, courier)
+            }
+            Self::Victim(reading) => {
+                Self::after_victim(reading.handle(settled, courier), job, courier)
+            }
+        }
     }
 
     pub(crate) fn handle_alarm(self, job: &mut Job, courier: &mut Courier) -> State {
-        let progress = self.reading.handle_alarm(courier);
-        Self::after(progress, job, courier)
+        match self {
+            Self::Holder(reading) => {
+                Self::after_holder(reading.handle_alarm(courier), job, courier)
+            }
+            Self::Victim(reading) => {
+                Self::after_victim(reading.handle_alarm(courier), job, courier)
+            }
+        }
     }
 
-    fn after(
+    fn after_holder(
         progress: Progress<HolderReading, Result<ReadReservation, Outcome>>,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
         match progress {
-            Progress::Waiting(reading) => State::Inspecting(Self { reading }),
+            Progress::Waiting(reading) => State::Inspecting(Self::Holder(reading)),
             Progress::Ended(Err(outcome)) => State::Finished(outcome),
             Progress::Ended(Ok(found)) => decide(found, job, courier),
         }
+    }
+
+    /// What cannot be read is no reason not to preempt.
+    fn after_victim(
+        progress: Progress<Reading, ReadEnd>,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let end = match progress {
+            Progress::Waiting(reading) => return State::Inspecting(Self::Victim(reading)),
+            Progress::Ended(end) => end,
+        };
+        if let (ReadEnd::Response { data, .. }, Request::Preempt(preempt)) = (end, &job.request) {
+            job.victim_before = preempt.find_victim(&data);
+        }
+        Asking::start(Aftermath::Spared, job, courier)
     }
 }
 
@@ -71,6 +116,15 @@ enum Hit {
 }
 
 impl Preempt {
+    fn find_victim(&self, data: &[u8]) -> Option<Victim> {
+        let seen = ReadKeys::decode(data).ok()?;
+        let found = seen.keys.iter().filter(|key| **key == self.victim);
+        Some(Victim {
+            count: found.count(),
+            generation: seen.generation,
+        })
+    }
+
     /// Whether this may take registrations from the sender's own node.
     pub(crate) fn may_hit_sender(&self) -> bool {
         self.victim == self.key || self.victim.is_none()

@@ -4,13 +4,16 @@ use alloc::vec::Vec;
 
 use scsi_pr::{
     BasicParameters, OutAction, RegisterAndMoveParameters, ReservationKey, ReservationType,
-    TransportId,
+    TransportId, UnitAttention,
 };
 
+use crate::courier::News;
+use crate::evidence::Tally;
+use crate::inspect::Victim;
 use crate::outcome::Effects;
 use crate::request::{Preempt, Register, RegisterAndMove, RegisterMode, Request};
 use crate::snapshot::{Path, PathId, PathState, Snapshot};
-use crate::transaction::{Doubt, FanOut, Options};
+use crate::transaction::{Doubt, FanOut, Occasion, Options};
 use crate::wire::{Command, Parameters};
 
 /// The constant part of a transaction, and its results.
@@ -25,7 +28,16 @@ pub(crate) struct Job {
     pub(crate) own_ports: Vec<TransportId>,
     pub(crate) fan_out: FanOut,
     pub(crate) doubt: Doubt,
+    pub(crate) occasion: Occasion,
     pub(crate) effects: Effects,
+    /// What there was of our key before it began to change.
+    pub(crate) before_change: Option<Tally>,
+    /// What there was of the victim before it was preempted.
+    pub(crate) victim_before: Option<Victim>,
+    /// Paths that were usable from the beginning: what they say is no old news.
+    pub(crate) steady: Vec<PathId>,
+    /// One of them said that registrations or reservations were taken away.
+    pub(crate) has_lost: bool,
     /// How often our registrations were preempted to end them.
     pub(crate) purges: u32,
     #[cfg(feature = "world")]
@@ -34,7 +46,15 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(request: Request, snapshot: Snapshot, options: Options) -> Self {
+        let is_usable = |path: &&Path| path.state == PathState::Usable;
         Self {
+            steady: snapshot
+                .paths
+                .iter()
+                .filter(is_usable)
+                .map(|path| path.id)
+                .collect(),
+            has_lost: false,
             request,
             paths: snapshot.paths,
             remembered_key: snapshot.remembered_key,
@@ -44,10 +64,26 @@ impl Job {
             own_ports: snapshot.own_ports,
             fan_out: options.fan_out,
             doubt: options.doubt,
+            occasion: options.occasion,
+            victim_before: None,
             effects: Effects::default(),
+            before_change: None,
             purges: 0,
             #[cfg(feature = "world")]
             mutation: options.mutation,
+        }
+    }
+
+    /// Takes in what unit attentions said. What one nexus is told stays with it until it is asked,
+    /// so that a path which was away may tell of long ago.
+    pub(crate) fn note_news(&mut self, news: Vec<News>) {
+        for News { path, attention } in news {
+            let is_loss = matches!(
+                attention,
+                UnitAttention::RegistrationsPreempted | UnitAttention::ReservationsPreempted
+            );
+            self.has_lost |= is_loss && path.is_some_and(|path| self.steady.contains(&path));
+            self.effects.news.push(attention);
         }
     }
 
@@ -127,7 +163,9 @@ impl Job {
         let is_registered = |key: &ReservationKey| !key.is_none();
         let given = self.request.key().filter(is_registered);
         match &self.request {
-            Request::Register(register) if register.mode == RegisterMode::Ignore => {
+            Request::Register(register)
+                if register.mode == RegisterMode::Ignore || self.occasion == Occasion::Recovery =>
+            {
                 self.remembered_key.filter(is_registered).or(given)
             }
             _ => given,

@@ -62,5 +62,5 @@ pub use request::{
     VictimCommands,
 };
 pub use snapshot::{Path, PathId, PathState, Snapshot};
-pub use transaction::{Doubt, FanOut, Options, Transaction};
+pub use transaction::{Doubt, FanOut, Occasion, Options, Transaction};
 pub use wire::{Action, Answer, Command, Event, Parameters, Success, Ticket};

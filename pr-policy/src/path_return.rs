@@ -134,6 +134,9 @@ impl PathReturn {
         let key = snapshot.remembered_key;
         let mut job = Job::new(census_request(), snapshot, options);
         job.note_state(path, PathState::Doubtful);
+        // It is known to be alive, which the other doubtful ones are not: it is read through
+        // before them.
+        job.paths.sort_by_key(|other| other.id != path);
         let mut machine = Self {
             courier: Courier::new(options.limits),
             job,
@@ -193,7 +196,7 @@ impl PathReturn {
                 break;
             }
         }
-        self.job.effects.news.extend(self.courier.take_news());
+        self.job.note_news(self.courier.take_news());
     }
 
     /// What to do with the path, once that is known.

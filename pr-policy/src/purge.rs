@@ -9,11 +9,12 @@ use crate::job::Job;
 use crate::limits::MAX_PURGES;
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
+use crate::register::Affirming;
 use crate::register::Piloting;
 use crate::request::{Preempt, Register, RegisterMode, VictimCommands};
 use crate::restore::Restoring;
 use crate::state::State;
-use crate::weigh::{Inheritance, Question, Reservations, Weighing};
+use crate::weigh::{Inheritance, Late, Question, Reservations, Weighing, take_back};
 
 /// Waits for a path to accept PREEMPT.
 #[derive(Debug, Clone)]
@@ -31,9 +32,11 @@ pub(crate) enum Purpose {
         register: Register,
         key: ReservationKey,
     },
+    /// All of a key of this node, which had been shut out when it registered.
+    TakeBack { victim: ReservationKey, late: Late },
     /// Those of the old key: the usable paths have the new one. A reservation that the old key
     /// held passes to the sender.
-    Inherit(Inheritance, Option<Reservation>),
+    Inherit(Inheritance, ReservationKey, Option<Reservation>),
 }
 
 impl Purging {
@@ -61,7 +64,9 @@ impl Purging {
             Purpose::Unregister { register, .. } => {
                 unregistered(register, &end, &trail, job, courier)
             }
-            Purpose::Inherit(inheritance, held) => {
+            // What is left goes path by path.
+            Purpose::TakeBack { late, .. } => take_back(late, job, courier),
+            Purpose::Inherit(inheritance, _, held) => {
                 inherited(inheritance, held, end, trail, job, courier)
             }
         }
@@ -117,7 +122,9 @@ fn inherited(
             Weighing::start(Question::Inherit(inheritance), job, courier)
         }
         // Nothing is left of the old key, or we have just been shut out.
-        AttemptEnd::Exhausted if !trail.conflicts.is_empty() => State::Finished(Outcome::Done),
+        AttemptEnd::Exhausted if !trail.conflicts.is_empty() => {
+            Affirming::start_after_purge(inheritance.spread, job, courier)
+        }
         AttemptEnd::Exhausted => State::Finished(trail.into_outcome()),
     }
 }
@@ -126,9 +133,10 @@ impl Purpose {
     fn preempt(&self) -> Preempt {
         let (key, victim, reservation_type) = match self {
             Self::Unregister { key, .. } => (*key, *key, ANY_TYPE),
-            Self::Inherit(inheritance, held) => {
+            Self::TakeBack { victim, late } => (late.key, *victim, ANY_TYPE),
+            Self::Inherit(inheritance, old_key, held) => {
                 let held = held.map_or(ANY_TYPE, |held| held.reservation_type);
-                (inheritance.new_key, inheritance.old_key, held)
+                (inheritance.spread.register.new_key, *old_key, held)
             }
         };
         Preempt {

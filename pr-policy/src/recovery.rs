@@ -9,15 +9,24 @@ use crate::request::{Register, RegisterMode, Request};
 /// The request that completes one which was killed in the middle; `None` where the device has
 /// either executed it or not, and nothing is left to do but to settle every path.
 ///
-/// A registration is completed, whatever each path has by now: the caller saw no answer, so one
-/// disk may have executed it. RESERVE and RELEASE change nothing if they were executed. CLEAR and
-/// the preemptions are not repeated: they would hit who has registered since.
+/// It runs with [`Occasion::Recovery`](crate::Occasion::Recovery). A registration is completed if
+/// one of this node's nexuses has taken the new key and none was taken away since: the caller saw
+/// no answer, so one disk may have executed it. RESERVE and RELEASE change nothing if they were
+/// executed. CLEAR and the preemptions are not repeated: they would hit who has registered since.
 #[must_use]
 pub fn recovery(interrupted: &Request) -> Option<Request> {
     match interrupted {
+        Request::Register(register) if register.is_unregister() => {
+            Some(Request::Register(Register {
+                mode: RegisterMode::Ignore,
+                key: ReservationKey::NONE,
+                transport_ids: Vec::new(),
+                ..register.clone()
+            }))
+        }
         Request::Register(register) => Some(Request::Register(Register {
-            mode: RegisterMode::Ignore,
-            key: ReservationKey::NONE,
+            mode: RegisterMode::Compare,
+            key: register.new_key,
             transport_ids: Vec::new(),
             ..register.clone()
         })),

@@ -2,22 +2,26 @@
 //!
 //! The first path, the *pilot*, decides whether the request is allowed at all, as one disk
 //! would. After it has accepted, the others must follow: a path that carries I/O without the
-//! right key breaks the map, so a conflict there is a stale key that is replaced.
+//! right key breaks the map, so a conflict there is a stale key that is replaced. Whoever shuts
+//! this node out meanwhile takes away what the first paths have, and nothing from those that
+//! follow: see [`Affirming`].
+
+mod affirming;
 
 use alloc::vec::Vec;
 
+pub(crate) use self::affirming::{Affirming, Spread};
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
-use crate::outcome::{Holding, Outcome, Registration};
+use crate::outcome::{Holding, Registration};
 use crate::reading::Progress;
-use crate::request::Register;
+use crate::request::{Register, RegisterMode};
 use crate::snapshot::{PathId, PathState};
 use crate::state::State;
 use crate::transaction::FanOut;
-use crate::undo::Undoing;
-use crate::weigh::{Inheritance, Question, Weighing};
+use crate::weigh::{Question, Weighing};
 
 /// Waits for a path to accept the registration.
 #[derive(Debug, Clone)]
@@ -36,9 +40,23 @@ pub(crate) struct FanningOut {
 
 /// The proof that the device allowed this registration: the path that accepted it first.
 #[derive(Debug, Clone, Copy)]
-struct Accepted(PathId);
+struct Accepted {
+    pilot: PathId,
+    /// How many paths may have accepted it before, without an answer.
+    unheard: usize,
+}
 
 impl Piloting {
+    /// After a look at what is registered with the key that is about to change, if any is: each
+    /// path changes its own, and one that was taken away in between would not be missed.
+    pub(crate) fn start_asked(register: Register, job: &mut Job, courier: &mut Courier) -> State {
+        if register.changes_key() {
+            Weighing::start(Question::Change(register), job, courier)
+        } else {
+            Self::start(register, job, courier)
+        }
+    }
+
     pub(crate) fn start(register: Register, job: &mut Job, courier: &mut Courier) -> State {
         let progress = Attempt::start(courier, job.usable(), register.command());
         Self::after(progress, register, job, courier)
@@ -58,7 +76,11 @@ impl Piloting {
         match progress {
             Progress::Waiting(attempt) => State::Piloting(Self { attempt, register }),
             Progress::Ended((AttemptEnd::Done(pilot), trail)) => {
-                FanningOut::start(register, Accepted(pilot), &trail, job, courier)
+                let accepted = Accepted {
+                    pilot,
+                    unheard: trail.unknown.len(),
+                };
+                FanningOut::start(register, accepted, &trail, job, courier)
             }
             Progress::Ended((AttemptEnd::Answered(path, reply), _)) => {
                 State::Finished(reply.into_outcome(path))
@@ -90,7 +112,7 @@ impl FanningOut {
                 Persistence::Reversible
             },
         };
-        let lanes = job.lanes(&register, Some(accepted.0), &suspects);
+        let lanes = job.lanes(&register, Some(accepted.pilot), &suspects);
         let progress = Broadcast::start(courier, lanes, suspects, orders);
         Self::after(progress, register, accepted, job, courier)
     }
@@ -117,30 +139,34 @@ impl FanningOut {
             }
             Progress::Ended(end) => end,
         };
-        let mut changed = Vec::from([accepted.0]);
+        let mut changed = Vec::from([accepted.pilot]);
         changed.extend(&end.done);
         note_effects(&register, &changed, &end, job);
-        match end.shortfall() {
-            Some(failure) => Undoing::start(register, changed, failure, job, courier),
-            None => {
-                for (path, _) in &end.absent {
-                    job.note_state(*path, PathState::Dead);
-                }
-                inherit(&register, job, courier)
+        let failure = end.shortfall();
+        let unheard = accepted.unheard + end.unheard();
+        if failure.is_none() {
+            for (path, _) in &end.absent {
+                job.note_state(*path, PathState::Dead);
             }
         }
+        let spread = Spread {
+            register,
+            pilot: accepted.pilot,
+            changed,
+            replaced: end.replaced,
+            unheard,
+        };
+        Affirming::start(spread, failure, job, courier)
     }
 }
 
-/// Nothing is left to do, unless the old key may still stand on nexuses out of reach.
-fn inherit(register: &Register, job: &mut Job, courier: &mut Courier) -> State {
-    let new_key = register.new_key;
-    match job.own_key().filter(|old| *old != new_key) {
-        Some(old_key) if !register.is_unregister() => {
-            let inheritance = Inheritance::new(new_key, old_key);
-            Weighing::start(Question::Inherit(inheritance), job, courier)
-        }
-        _ => State::Finished(Outcome::Done),
+impl Register {
+    /// Whether a key that the device compares is to be replaced by another one.
+    fn changes_key(&self) -> bool {
+        self.mode == RegisterMode::Compare
+            && !self.key.is_none()
+            && !self.new_key.is_none()
+            && self.key != self.new_key
     }
 }
 

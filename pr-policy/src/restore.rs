@@ -26,13 +26,20 @@ pub(crate) enum Aftermath {
 #[derive(Debug, Clone)]
 pub(crate) struct Restoring {
     broadcast: Broadcast,
+    /// How it ends if all of them are.
+    outcome: Outcome,
 }
 
 impl Restoring {
     /// All registrations of this node's key were preempted: what is left of them, or of other
     /// keys on our paths, goes too.
     pub(crate) fn start_after_preempt(job: &mut Job, courier: &mut Courier) -> State {
-        Self::begin(None, job, courier)
+        Self::begin(None, Outcome::Done, job, courier)
+    }
+
+    /// This node was shut out while it registered: no path may have a key any more.
+    pub(crate) fn start_shut_out(outcome: Outcome, job: &mut Job, courier: &mut Courier) -> State {
+        Self::begin(None, outcome, job, courier)
     }
 
     /// The reservation was moved away and its sender unregistered. If one of our own paths may
@@ -46,11 +53,16 @@ impl Restoring {
         if job.paths.iter().any(|path| may_receive(path, moved)) {
             return State::Finished(Outcome::Done);
         }
-        Self::begin(done_by, job, courier)
+        Self::begin(done_by, Outcome::Done, job, courier)
     }
 
     /// `done_by` is the path that is right already.
-    fn begin(done_by: Option<PathId>, job: &mut Job, courier: &mut Courier) -> State {
+    fn begin(
+        done_by: Option<PathId>,
+        outcome: Outcome,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
         let register = job.imposing(ReservationKey::NONE);
         let lanes = job.lanes(&register, done_by, &[]);
         let orders = Orders {
@@ -61,21 +73,25 @@ impl Restoring {
             persistence: Persistence::Deadline,
         };
         let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
-        Self::after(progress, job)
+        Self::after(progress, outcome, job)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.broadcast.handle(settled, courier);
-        Self::after(progress, job)
+        Self::after(progress, self.outcome, job)
     }
 
-    fn after(progress: Progress<Broadcast, BroadcastEnd>, job: &mut Job) -> State {
+    fn after(
+        progress: Progress<Broadcast, BroadcastEnd>,
+        outcome: Outcome,
+        job: &mut Job,
+    ) -> State {
         let end = match progress {
-            Progress::Waiting(broadcast) => return State::Restoring(Self { broadcast }),
+            Progress::Waiting(broadcast) => return State::Restoring(Self { broadcast, outcome }),
             Progress::Ended(end) => end,
         };
         job.effects.registration = Some(Registration::Unregistered);
-        State::Finished(end.shortfall().unwrap_or(Outcome::Done))
+        State::Finished(end.shortfall().unwrap_or(outcome))
     }
 }
 

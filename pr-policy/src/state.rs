@@ -3,10 +3,12 @@
 //! ```text
 //!   read:        Answering ─► end
 //!   out:         Surveying ─► (by request)
-//!   register:    Piloting ─► FanningOut ─► [Undoing] ─► end
-//!   change key:  Piloting ─► FanningOut ─► Weighing ─► [Purging] ─► end
-//!                                             ▲  no answer  │
-//!                                             └─────────────┘
+//!   register:    Piloting ─► FanningOut ─► [Affirming] ─► [Undoing] ─► end
+//!                                               └─ shut out: Restoring ─► end
+//!   change key:  [Weighing] ─► Piloting ─► FanningOut ─► [Affirming] ─► Weighing
+//!                     Weighing ─► [Purging] ─► end
+//!                        ▲  no answer  │
+//!                        └─────────────┘
 //!   unregister:  Weighing ─► [Releasing ─► [Confirming] ─► Weighing]
 //!                         ├─► Piloting ─► FanningOut ─► end
 //!                         ├─► Purging ─► Restoring ─► end
@@ -33,7 +35,7 @@ use crate::learn::Learning;
 use crate::outcome::Outcome;
 use crate::purge::Purging;
 use crate::read::Answering;
-use crate::register::{FanningOut, Piloting};
+use crate::register::{Affirming, FanningOut, Piloting};
 use crate::release::{Confirming, Releasing};
 use crate::request::Request;
 use crate::restore::{Aftermath, Restoring};
@@ -41,6 +43,7 @@ use crate::survey::Surveying;
 use crate::takeover::{
     Handing, Recounting, Renewing, Resuming, Retracting, Suspending, Taking, Validating,
 };
+use crate::transaction::Occasion;
 use crate::undo::Undoing;
 use crate::verify::Verifying;
 use crate::weigh::{Proving, Question, Reservations, Weighing};
@@ -58,6 +61,8 @@ pub(crate) enum State {
     Piloting(Piloting),
     /// Waits for the other paths to follow.
     FanningOut(FanningOut),
+    /// Waits to hear whether the first path still has the key.
+    Affirming(Affirming),
     /// Waits for the paths that followed to take the old key again, since one refused.
     Undoing(Undoing),
     /// Waits for every path to answer RELEASE.
@@ -117,15 +122,15 @@ impl State {
                 let question = Question::Unregister(register, Reservations::Standing);
                 Weighing::start(question, job, courier)
             }
-            Request::Register(register) => Piloting::start(register, job, courier),
-            Request::Release(release) => Releasing::start(release, job, courier),
-            Request::Preempt(preempt) if preempt.may_hit_sender() => {
-                Inspecting::start(job, courier)
+            Request::Register(register) if job.occasion == Occasion::Recovery => {
+                Weighing::start(Question::Resume(register), job, courier)
             }
-            Request::Reserve(_)
-            | Request::Clear(_)
-            | Request::Preempt(_)
-            | Request::RegisterAndMove(_) => Asking::start(Aftermath::Spared, job, courier),
+            Request::Register(register) => Piloting::start_asked(register, job, courier),
+            Request::Release(release) => Releasing::start(release, job, courier),
+            Request::Preempt(preempt) => Inspecting::start(&preempt, job, courier),
+            Request::Reserve(_) | Request::Clear(_) | Request::RegisterAndMove(_) => {
+                Asking::start(Aftermath::Spared, job, courier)
+            }
         }
     }
 
@@ -136,6 +141,7 @@ impl State {
             Self::Inspecting(state) => state.handle(settled, job, courier),
             Self::Piloting(state) => state.handle(settled, job, courier),
             Self::FanningOut(state) => state.handle(settled, job, courier),
+            Self::Affirming(state) => state.handle(settled, job, courier),
             Self::Undoing(state) => state.handle(settled, job, courier),
             Self::Releasing(state) => state.handle(settled, job, courier),
             Self::Confirming(state) => state.handle(settled, job, courier),
@@ -179,6 +185,7 @@ impl State {
             Self::Inspecting(_) => "Inspecting",
             Self::Piloting(_) => "Piloting",
             Self::FanningOut(_) => "FanningOut",
+            Self::Affirming(_) => "Affirming",
             Self::Undoing(_) => "Undoing",
             Self::Releasing(_) => "Releasing",
             Self::Confirming(_) => "Confirming",

@@ -45,9 +45,21 @@ pub struct Options {
     pub fan_out: FanOut,
     /// What to do when it cannot be told whose a registration is.
     pub doubt: Doubt,
+    /// Whether somebody asked for it.
+    pub occasion: Occasion,
     /// A deliberate mistake, for the world.
     #[cfg(feature = "world")]
     pub mutation: Option<crate::mutation::Mutation>,
+}
+
+/// Why a request is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Occasion {
+    /// Somebody asked for it.
+    #[default]
+    Asked,
+    /// It was cut off, and is what [`recovery`](crate::recovery()) makes of it.
+    Recovery,
 }
 
 /// What to do without evidence that a registration or reservation is this node's own.
@@ -81,6 +93,7 @@ impl Options {
             limits,
             fan_out: FanOut::Parallel,
             doubt: Doubt::Refuse,
+            occasion: Occasion::Asked,
             #[cfg(feature = "world")]
             mutation: None,
         }
@@ -172,7 +185,7 @@ impl Transaction {
         for settled in settled {
             self.advance(|state, job, courier| state.handle(settled, job, courier));
         }
-        self.job.effects.news.extend(self.courier.take_news());
+        self.job.note_news(self.courier.take_news());
     }
 
     fn advance(&mut self, step: impl FnOnce(State, &mut Job, &mut Courier) -> State) {

@@ -1,13 +1,14 @@
 //! A command whose answer was lost: the device is asked whether it was executed.
 
-use scsi_pr::{InAction, ReadKeys, ReadReservation, ReservationKey};
+use scsi_pr::{InAction, ReadKeys, ReservationKey};
 
 use crate::attempt::Trail;
 use crate::courier::{Courier, Settled};
+use crate::inspect::Victim;
 use crate::job::Job;
 use crate::outcome::Outcome;
 use crate::reading::{Progress, ReadEnd, Reading};
-use crate::request::{Clear, Preempt, Request, Reserve, VictimCommands};
+use crate::request::{Clear, Preempt, Request, VictimCommands};
 use crate::restore::Aftermath;
 use crate::snapshot::PathId;
 use crate::state::State;
@@ -37,7 +38,6 @@ impl Verifying {
         courier: &mut Courier,
     ) -> State {
         let action = match job.request {
-            Request::Reserve(_) => InAction::READ_RESERVATION,
             Request::Clear(_) | Request::Preempt(_) => InAction::READ_KEYS,
             _ => return State::Finished(Outcome::Unknown { path: silent }),
         };
@@ -90,41 +90,44 @@ impl Doubt {
     /// Whether the command shows in what the device says now; `None` if that cannot be told.
     fn was_executed(&self, job: &Job, data: &[u8]) -> Option<bool> {
         match &job.request {
-            Request::Reserve(reserve) => reserve.was_executed(&ReadReservation::decode(data).ok()?),
             Request::Clear(clear) => clear.was_executed(job, &ReadKeys::decode(data).ok()?),
             // Either all are gone, or the device has refused it: the keys are the same.
             Request::Preempt(preempt) if preempt.victim.is_none() => None,
             Request::Preempt(preempt) => {
-                preempt.was_executed(self.aftermath, &ReadKeys::decode(data).ok()?)
+                let seen = ReadKeys::decode(data).ok()?;
+                let was_executed = preempt.was_executed(self.aftermath, &seen)?;
+                // The paths after the silent one say the same if this node or the victim was not
+                // there to begin with.
+                let is_proven = match (self.aftermath, job.victim_before) {
+                    _ if self.trail.conflicts.is_empty() => true,
+                    (Aftermath::Removed, _) => false,
+                    (Aftermath::Spared, victim) => {
+                        victim.is_some_and(|victim| victim.was_preempted(&seen))
+                    }
+                };
+                (is_proven || !was_executed).then_some(was_executed)
             }
             _ => None,
         }
     }
 }
 
-impl Reserve {
-    fn was_executed(&self, seen: &ReadReservation) -> Option<bool> {
-        let found = seen.reservation.filter(|reservation| {
-            reservation.reservation_type == self.reservation_type
-                && (reservation.key == self.key
-                    || reservation.reservation_type.is_all_registrants())
-        });
-        match found {
-            // It names no holder, so it may have stood there before.
-            Some(reservation) if reservation.reservation_type.is_all_registrants() => None,
-            found => Some(found.is_some()),
-        }
-    }
-}
-
 impl Clear {
-    /// Other nodes may have registered since, so only our own key counts.
+    /// Nothing is left at all: who is registered now may have come since, or been there before
+    /// and have taken our key away.
     fn was_executed(&self, job: &Job, seen: &ReadKeys) -> Option<bool> {
         if seen.keys.contains(&self.key) {
             return Some(false);
         }
         let was_registered = job.remembered_key == Some(self.key);
-        (was_registered || seen.keys.is_empty()).then_some(true)
+        (was_registered && seen.keys.is_empty()).then_some(true)
+    }
+}
+
+impl Victim {
+    /// Whether the registrations changed once since, and it was there.
+    fn was_preempted(self, seen: &ReadKeys) -> bool {
+        self.count > 0 && seen.generation == self.generation.wrapping_add(1)
     }
 }
 

@@ -6,8 +6,8 @@ mod unregistering;
 
 use scsi_pr::Reservation;
 
-pub(crate) use self::inheriting::Inheritance;
-use self::inheriting::inherit;
+pub(crate) use self::inheriting::{Inheritance, Late, take_back};
+use self::inheriting::{change, inherit, resume, shut_out};
 pub(crate) use self::proving::Proving;
 use self::unregistering::unregister;
 use crate::census::CensusReading;
@@ -18,6 +18,7 @@ use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::request::{Register, Release, Reserve};
+use crate::snapshot::PathId;
 use crate::state::State;
 use crate::takeover::{Goal, Takeover};
 use crate::transaction::Doubt;
@@ -36,8 +37,16 @@ pub(crate) enum Question {
     Released(Release),
     /// Every usable path met a conflict: do we hold already?
     Reserve(Reserve),
+    /// This path does not answer RESERVE: does it hold?
+    ReserveUnheard(Reserve, PathId),
     /// What has to go first, before this node unregisters?
     Unregister(Register, Reservations),
+    /// How much is there of the key that is about to change?
+    Change(Register),
+    /// The command that registers was cut off: had any path taken the new key?
+    Resume(Register),
+    /// This node was shut out while it registered: what has it got nevertheless?
+    ShutOut(Late),
     /// The usable paths have the new key: what is left of the old one?
     Inherit(Inheritance),
 }
@@ -74,22 +83,35 @@ impl Weighing {
         let census = match progress {
             Progress::Waiting(reading) => return State::Weighing(Self { reading, question }),
             Progress::Ended(Ok(census)) => census,
-            Progress::Ended(Err(outcome)) => {
-                return State::Finished(unseen(outcome, &question, job));
-            }
+            Progress::Ended(Err(read)) => return unread(read, question, job, courier),
         };
         match question {
             Question::Released(release) => released(&release, &census, job, courier),
             Question::Reserve(reserve) => reserved(&reserve, &census, job, courier),
+            Question::ReserveUnheard(reserve, path) => {
+                reserved_unheard(&reserve, path, &census, job)
+            }
             Question::Unregister(register, reservations) => {
                 unregister(register, reservations, &census, job, courier)
             }
+            Question::Change(register) => change(register, Some(&census), job, courier),
+            Question::Resume(register) => resume(register, &census, job, courier),
+            Question::ShutOut(late) => shut_out(late, Some(&census), job, courier),
             Question::Inherit(inheritance) => inherit(inheritance, &census, job, courier),
         }
     }
 }
 
-/// Nobody can say what is there.
+/// Nobody can say what is there: some questions can go on without an answer.
+fn unread(read: Outcome, question: Question, job: &mut Job, courier: &mut Courier) -> State {
+    match question {
+        Question::Change(register) => change(register, None, job, courier),
+        Question::ShutOut(late) => shut_out(late, None, job, courier),
+        question => State::Finished(unseen(read, &question, job)),
+    }
+}
+
+/// How it ends if nobody can say what is there.
 fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
     match (read, question) {
         // That is what every path said; one that cannot be asked may be the holder.
@@ -97,6 +119,7 @@ fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
             Outcome::Unknown { path }
         }
         (_, Question::Reserve(_)) => Outcome::Conflict,
+        (_, Question::ReserveUnheard(_, path)) => Outcome::Unknown { path: *path },
         // Every path has the new key, and there are no others.
         (_, Question::Inherit(_)) if job.nexuses_out_of_reach() == 0 => Outcome::Done,
         // Something was changed already.
@@ -145,6 +168,21 @@ fn reserved(reserve: &Reserve, census: &Census, job: &mut Job, courier: &mut Cou
         Some(true) => State::reserved_already(reserve, job),
         Some(false) => State::Finished(Outcome::Conflict),
         None => Proving::start(reserve.clone(), job, courier),
+    }
+}
+
+/// A path that may hold does not say so, and a reservation with our key may be another node's.
+fn reserved_unheard(reserve: &Reserve, path: PathId, census: &Census, job: &mut Job) -> State {
+    let held = census.single_holder(reserve.key);
+    let same = held.filter(|held| held.reservation_type == reserve.reservation_type);
+    let is_ours = match census {
+        Census::Named(_) => census.holder(reserve.key, job) == Ownership::Ours,
+        Census::Counted { .. } => census.may_be_all_ours(reserve.key, job),
+    };
+    if same.is_some() && is_ours {
+        State::reserved_already(reserve, job)
+    } else {
+        State::Finished(Outcome::Unknown { path })
     }
 }
 

@@ -35,7 +35,7 @@ pub struct MapRecord {
     /// Type of the reservation that this node made (SPC-4 6.13.3.4), while it holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation_type: Option<u8>,
-    /// The I_T nexuses that were registered, also those of paths that are gone.
+    /// The I_T nexuses that were registered with this key, also those of paths that are gone.
     #[serde(default)]
     pub nexuses: Vec<Nexus>,
     /// What was learnt of the array.

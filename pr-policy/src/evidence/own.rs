@@ -1,6 +1,6 @@
 //! What a node knows of itself: its ports, its nexuses, and what it remembers.
 
-use scsi_pr::{IscsiTransportId, ReservationKey, TransportId, UnitAttention};
+use scsi_pr::{IscsiTransportId, ReservationKey, TransportId};
 
 use super::Ownership;
 use crate::job::Job;
@@ -11,6 +11,13 @@ use crate::snapshot::PathState;
 pub(super) enum Memory {
     Yes,
     No,
+}
+
+impl Memory {
+    /// What it is worth once news came that something was taken away.
+    pub(super) fn unless_lost(self, job: &Job) -> Self {
+        if job.has_lost { Self::No } else { self }
+    }
 }
 
 impl Job {
@@ -82,16 +89,6 @@ impl Job {
             Memory::Yes if self.remembered_holding => Memory::Yes,
             _ => Memory::No,
         }
-    }
-
-    /// A unit attention said that what the record tells has been taken away since.
-    pub(super) fn has_lost_by_news(&self) -> bool {
-        self.effects.news.iter().any(|news| {
-            matches!(
-                news,
-                UnitAttention::RegistrationsPreempted | UnitAttention::ReservationsPreempted
-            )
-        })
     }
 }
 

@@ -181,7 +181,7 @@ impl Alphabet {
     fn preemptions(&self, world: &World, node: usize, key: ReservationKey) -> Vec<Request> {
         let mut victims = Vec::from([key, ReservationKey::NONE]);
         let others = (0..world.setting().nodes()).filter(|other| *other != node);
-        for victim in others.filter_map(|other| world.key(other)) {
+        for victim in others.flat_map(|other| world.possible_keys(other)) {
             if !victims.contains(&victim) {
                 victims.push(victim);
             }

@@ -19,7 +19,7 @@ pub struct Record {
     pub aptpl: bool,
     /// The type of the reservation, while this node holds one.
     pub holding: Option<ReservationType>,
-    /// Paths whose nexuses were registered.
+    /// Paths whose nexuses were registered with that key.
     pub nexuses: BTreeSet<usize>,
 }
 
@@ -33,7 +33,9 @@ impl Record {
                 self.nexuses.clear();
             }
             Some(Registration::Registered { key, paths }) => {
-                self.key = Some(*key);
+                if self.key.replace(*key) != Some(*key) {
+                    self.nexuses.clear();
+                }
                 if let Some(request) = request {
                     self.aptpl = asks_for_aptpl(request);
                 }

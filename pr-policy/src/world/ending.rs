@@ -5,10 +5,25 @@ use alloc::boxed::Box;
 use super::machine::{Machine, Running};
 use super::op::{Link, Op};
 use super::promise::Violation;
-use super::stage::World;
+use super::stage::{Node, World};
 use super::trace::Moment;
 use crate::outcome::Outcome;
 use crate::path_return::{Settlement, Trust};
+use crate::request::Request;
+
+impl Node {
+    /// What a registration left between two states only the next one puts right; and what it left
+    /// on a path that is away stays there.
+    pub(super) fn note_end(&mut self, request: &Request, outcome: &Outcome, is_unclear: bool) {
+        let registers = matches!(request, Request::Register(_));
+        let is_whole = self.paths.iter().all(|path| path.link == Link::Up);
+        let is_repaired = registers && *outcome == Outcome::Done;
+        self.is_half_registered =
+            registers && is_unclear || self.is_half_registered && !is_repaired;
+        self.is_torn = is_unclear || self.is_half_registered;
+        self.may_leak = self.is_half_registered || self.may_leak && !(is_repaired && is_whole);
+    }
+}
 
 impl World {
     pub(super) fn end(&mut self, node: usize, running: Running) -> Result<(), Box<Violation>> {
@@ -44,7 +59,7 @@ impl World {
         let Some(Op::Ask { request, .. }) = self.nodes[node].journal.take() else {
             return;
         };
-        self.nodes[node].is_torn = is_unclear(outcome);
+        self.nodes[node].note_end(&request, outcome, is_unclear(outcome));
         self.reference.end(node, None, &request);
     }
 

@@ -13,13 +13,27 @@ use scsi_pr::device_server::Quirks;
 /// A case that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exclusion {
-    /// Another node takes registrations away while this one registers: the paths registered
-    /// before that lose theirs, those after it keep them (P3).
-    TakingDuringRegister,
-    /// The same while this node unregisters. The device takes that in two steps if this node
-    /// holds: after RELEASE a PREEMPT of its key finds no reservation to take, and whoever sent
-    /// it does not hold (P1, P3). And a takeover meets a conflict where one disk that ignores
-    /// the key has nothing to do (P1).
+    /// Another node preempts one that holds the reservation and changes its key: the device
+    /// changes one nexus at a time, and the holder may have the other of the two keys then. So
+    /// there is no reservation to take, although a path has the key (P1).
+    TakingFromHolderDuringChange,
+    /// Another node preempts the new key of one that changes its key and has a path out of reach
+    /// with the old one: nobody is left to purge that (P4).
+    TakingNewKeyWithDeadPaths,
+    /// The program is killed while it registers, and after another node has taken registrations
+    /// away: nothing that outlives it says that the paths which registered later must not have
+    /// (P3).
+    CrashAfterTakingDuringRegister,
+    /// A path dies while this node registers, and after another one has taken registrations away:
+    /// if it was the only one to register later, nobody is left to purge it (P4).
+    LossAfterTakingDuringRegister,
+    /// The victim leaves, or another node removes it, while it is preempted, and the answer of
+    /// PREEMPT is lost: nothing tells who of them was first (P1).
+    SilentPreemptAmongOthers,
+    /// Another node takes registrations away while this one unregisters. The device takes that in
+    /// two steps if this node holds: after RELEASE a PREEMPT of its key finds no reservation to
+    /// take, and whoever sent it does not hold (P1, P3). And a takeover meets a conflict where one
+    /// disk that ignores the key has nothing to do (P1).
     TakingDuringUnregister,
     /// The same while this node releases: a path that released in vain before hides the
     /// conflict of the one after (P1).
@@ -33,21 +47,21 @@ pub enum Exclusion {
     /// Another node registers the key that this one is about to end everywhere at once, after
     /// this one has looked whose it is: no PREEMPT can be made to depend on that (P5).
     SameKeyDuringPurge,
-    /// RESERVE without an answer by a node whose key another node has too: the key alone tells
-    /// who holds (P1).
-    SilentReserveWithSharedKey,
 }
 
 impl Exclusion {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::TakingDuringRegister,
+    pub const ALL: [Self; 10] = [
+        Self::TakingFromHolderDuringChange,
+        Self::TakingNewKeyWithDeadPaths,
+        Self::CrashAfterTakingDuringRegister,
+        Self::LossAfterTakingDuringRegister,
+        Self::SilentPreemptAmongOthers,
         Self::TakingDuringUnregister,
         Self::TakingDuringRelease,
         Self::LossDuringLeavingTakeover,
         Self::LossDuringUncountedUnregister,
         Self::SameKeyDuringPurge,
-        Self::SilentReserveWithSharedKey,
     ];
 
     /// Whether this fault is left out here, before the next action of `node`.
@@ -63,7 +77,29 @@ impl Exclusion {
         let registers = matches!(request, Request::Register(_)) && !unregisters;
         let loses = matches!(fault, Fault::Link { link, .. } if *link != Link::Up);
         match self {
-            Self::TakingDuringRegister => registers && is_taking(fault),
+            Self::TakingFromHolderDuringChange => {
+                let is_of_own_key = matches!(
+                    fault,
+                    Fault::Meddle { request: Request::Preempt(preempt), .. }
+                        if world.possible_keys(node).contains(&preempt.victim)
+                );
+                registers && is_of_own_key && world.holds(node)
+            }
+            Self::TakingNewKeyWithDeadPaths => {
+                registers && is_taking(fault) && world.has_registered_dead_path(node)
+            }
+            Self::CrashAfterTakingDuringRegister => {
+                registers && *fault == Fault::Crash && world.meddlings(node) > 0
+            }
+            Self::LossAfterTakingDuringRegister => registers && loses && world.meddlings(node) > 0,
+            Self::SilentPreemptAmongOthers => {
+                let is_meddling = matches!(fault, Fault::Meddle { .. });
+                let is_second = match is_meddling {
+                    true => world.mishaps_of(node) > 0,
+                    false => world.meddlings(node) > 0,
+                };
+                matches!(request, Request::Preempt(_)) && is_second
+            }
             Self::TakingDuringUnregister => unregisters && is_taking(fault),
             Self::TakingDuringRelease => matches!(request, Request::Release(_)) && is_taking(fault),
             Self::LossDuringLeavingTakeover => unregisters && world.is_suspended(node) && loses,
@@ -81,12 +117,6 @@ impl Exclusion {
                         if own == Some(register.new_key)
                 );
                 (unregisters || registers) && is_same
-            }
-            Self::SilentReserveWithSharedKey => {
-                let reserves = matches!(request, Request::Reserve(_));
-                let key = request.key().filter(|_| reserves);
-                let is_silent = !matches!(fault, Fault::Meddle { .. });
-                is_silent && key.is_some_and(|key| world.is_key_of_another(node, key))
             }
         }
     }
@@ -115,16 +145,38 @@ impl World {
         }
     }
 
+    /// How often other nodes have stepped into the command that runs on a node.
+    fn meddlings(&self, node: usize) -> u32 {
+        let running = self.nodes[node].running.as_ref();
+        running.map_or(0, |running| running.meddlings)
+    }
+
+    /// How much has gone wrong in it.
+    fn mishaps_of(&self, node: usize) -> u32 {
+        let running = self.nodes[node].running.as_ref();
+        running.map_or(0, |running| running.mishaps)
+    }
+
+    fn has_registered_dead_path(&self, node: usize) -> bool {
+        let is_left = |path: &usize| self.link(node, *path) != Link::Up;
+        let mut left = (0..self.setting.paths(node)).filter(is_left);
+        left.any(|path| {
+            self.unit
+                .registered_key(self.setting.nexus(node, path))
+                .is_some()
+        })
+    }
+
+    fn holds(&self, node: usize) -> bool {
+        let holds = |path| self.unit.is_holder(self.setting.nexus(node, path));
+        (0..self.setting.paths(node)).any(holds)
+    }
+
     fn is_suspended(&self, node: usize) -> bool {
         self.nodes[node].is_suspended
     }
 
     fn remembered_key(&self, node: usize) -> Option<ReservationKey> {
         self.nodes[node].record.key
-    }
-
-    fn is_key_of_another(&self, node: usize, key: ReservationKey) -> bool {
-        let mut others = (0..self.nodes.len()).filter(|other| *other != node);
-        others.any(|other| self.key(other) == Some(key))
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Running {
     pub(super) is_orphan: bool,
     /// How much went wrong on this node meanwhile.
     pub(super) mishaps: u32,
+    /// How often other nodes stepped in meanwhile.
+    pub(super) meddlings: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -44,6 +46,7 @@ impl Running {
             mishap: None,
             is_orphan: false,
             mishaps: 0,
+            meddlings: 0,
         };
         running.collect();
         running

@@ -128,7 +128,7 @@ impl World {
                     format!("a write of node {node} through path {path} meets a conflict"),
                 ));
             }
-            if is_out && may_write {
+            if is_out && may_write && !self.is_registering(node) {
                 return Err(self.broken(
                     Promise::NoStolenIo,
                     format!("a write of node {node}, which is shut out, gets in on path {path}"),
@@ -140,14 +140,21 @@ impl World {
 
     /// Whether this node, not registered before, is registering, or was killed in the middle.
     fn is_joining(&self, node: usize) -> bool {
+        self.nodes[node].record.key.is_none() && self.is_registering(node)
+    }
+
+    /// Whether this node is registering or changing its key, or was killed in the middle: its
+    /// paths follow one after the other, and one whose REGISTER arrives behind the command that
+    /// shut the node out is in until that is noticed. P3 is judged when the command has ended,
+    /// or the next start has settled it.
+    fn is_registering(&self, node: usize) -> bool {
         let host = &self.nodes[node];
         let running = host.running.as_ref().map(|running| &running.op);
         let registers = |op: &Op| {
             matches!(op, Op::Ask { request: Request::Register(register), .. }
                 if !register.is_unregister())
         };
-        let mut ops = running.into_iter().chain(&host.journal);
-        host.record.key.is_none() && ops.any(registers)
+        running.into_iter().chain(&host.journal).any(registers)
     }
 
     /// Types 1 and 3 let the one nexus in that reserved, and registrations let nobody in: of a
@@ -232,7 +239,7 @@ impl World {
                 format!("node {node}: {shown}: {outcome:?}, although nothing went wrong"),
             ));
         }
-        self.nodes[node].is_torn = is_unclear;
+        self.nodes[node].note_end(request, outcome, is_unclear);
         Ok(())
     }
 
@@ -310,7 +317,11 @@ impl World {
             let promise = match (slot.is_active, found, expected) {
                 (true, _, Some(_)) => Promise::NoLostIo,
                 (true, _, None) => Promise::NoStolenIo,
-                (false, Some(key), _) if !self.is_shared_key(node, key) => Promise::NoLeakedKeys,
+                (false, Some(key), _)
+                    if !self.nodes[node].may_leak && !self.is_shared_key(node, key) =>
+                {
+                    Promise::NoLeakedKeys
+                }
                 // Without a registration, or with one that cannot be told from another node's.
                 (false, _, _) => continue,
             };

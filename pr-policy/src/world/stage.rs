@@ -20,7 +20,7 @@ use crate::path_return::{Membership, PathReturn, Trust};
 use crate::recovery::recovery;
 use crate::request::Request;
 use crate::snapshot::{Path, PathId, PathState, Snapshot};
-use crate::transaction::{Options, Transaction};
+use crate::transaction::{Occasion, Options, Transaction};
 use crate::wire::{Action, Command};
 
 /// Nodes, paths, a unit, and the reference.
@@ -45,6 +45,10 @@ pub(super) struct Node {
     pub(super) running: Option<Box<Running>>,
     /// Its last command ended without a definite answer, and said so.
     pub(super) is_torn: bool,
+    /// That command registered.
+    pub(super) is_half_registered: bool,
+    /// A path that is away may have executed it: it said so.
+    pub(super) may_leak: bool,
 }
 
 /// A place for a path in a map.
@@ -87,6 +91,8 @@ impl World {
             journal: None,
             running: None,
             is_torn: false,
+            is_half_registered: false,
+            may_leak: false,
         };
         let mut world = Self {
             unit: setting.unit(),
@@ -141,6 +147,18 @@ impl World {
     pub fn key(&self, node: usize) -> Option<ReservationKey> {
         let candidate = self.reference.candidates().first()?;
         candidate.key(node, &self.setting)
+    }
+
+    /// The keys it has in any of them.
+    #[must_use]
+    pub fn possible_keys(&self, node: usize) -> Vec<ReservationKey> {
+        let candidates = self.reference.candidates().iter();
+        let mut keys: Vec<_> = candidates
+            .filter_map(|candidate| candidate.key(node, &self.setting))
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     /// Whether a node's last command left it in a state that it could not tell.
@@ -253,7 +271,7 @@ impl World {
             }
             Op::Ask { request, .. } => {
                 self.reference.begin(node, request, &self.setting);
-                self.run(node, op.clone(), request);
+                self.run(node, op.clone(), request, Occasion::Asked);
             }
             Op::Check { path, .. } => self.check_path(node, *path, op.clone()),
             Op::Recover { .. } => return self.recover(node),
@@ -262,8 +280,11 @@ impl World {
         Ok(Progress::Running)
     }
 
-    fn run(&mut self, node: usize, op: Op, request: &Request) {
-        let options = self.options(request);
+    fn run(&mut self, node: usize, op: Op, request: &Request, occasion: Occasion) {
+        let options = Options {
+            occasion,
+            ..self.options(request)
+        };
         let transaction = Transaction::new(request.clone(), self.snapshot(node), options);
         let machine = Machine::Transaction(Box::new(transaction));
         self.nodes[node].running = Some(Box::new(Running::new(op, machine)));
@@ -311,7 +332,7 @@ impl World {
             Some(again) => {
                 let op = Op::Ask { node, request };
                 self.nodes[node].journal = Some(op);
-                self.run(node, Op::Recover { node }, &again);
+                self.run(node, Op::Recover { node }, &again, Occasion::Recovery);
                 Ok(Progress::Running)
             }
             None => {
@@ -366,6 +387,9 @@ impl World {
                 node: other,
                 request,
             } => {
+                if let Some(running) = &mut self.nodes[node].running {
+                    running.meddlings += 1;
+                }
                 self.begin(Op::Ask {
                     node: other,
                     request,

@@ -78,6 +78,7 @@ fn no_state_is_missing() {
     seen.sort_unstable();
     seen.dedup();
     let all = [
+        "Affirming",
         "Answering",
         "Asking",
         "Confirming",
@@ -109,11 +110,13 @@ fn no_state_is_missing() {
 fn ways() -> Vec<Way> {
     let mut ways = reading_ways();
     ways.extend(registering_ways());
+    ways.extend(changing_ways());
     ways.extend(unregistering_ways());
     ways.extend(releasing_ways());
     ways.extend(takeover_ways());
     ways.extend(taken_ways());
     ways.extend(asking_ways());
+    ways.extend(preempting_ways());
     ways.push(way("after the end", reserve(5), &[USABLE], &["good"]));
     ways
 }
@@ -139,7 +142,6 @@ fn reading_ways() -> Vec<Way> {
 
 fn registering_ways() -> Vec<Way> {
     let new = || register(0, 0xa);
-    let change = || register(0xa, 0xb);
     vec![
         way("a doubtful path", new(), &[USABLE, DOUBTFUL], &[]),
         way("nothing but a doubtful path", new(), &[DOUBTFUL], &[]),
@@ -158,46 +160,88 @@ fn registering_ways() -> Vec<Way> {
             &["good"],
         ),
         way(
+            "register, is the first path still registered?",
+            new(),
+            &[USABLE, USABLE],
+            &["good", "good"],
+        ),
+        way(
+            "register, shut out: what is registered?",
+            new(),
+            &[USABLE, USABLE],
+            &["good", "good", "conflict"],
+        ),
+        way(
+            "register, shut out, taking back",
+            new(),
+            &[USABLE, USABLE],
+            &["good", "good", "conflict", "nobody"],
+        ),
+    ]
+}
+
+fn changing_ways() -> Vec<Way> {
+    let change = || register(0xa, 0xb);
+    vec![
+        way(
+            "change, what is there before?",
+            change(),
+            &[USABLE, USABLE],
+            &[],
+        ),
+        way(
+            "change, is the first path still registered?",
+            change(),
+            &[USABLE, USABLE],
+            &["nobody", "good", "good"],
+        ),
+        way(
             "change, insisting",
             change(),
             &[USABLE, USABLE],
-            &["good", "conflict"],
+            &["nobody", "good", "conflict"],
         ),
         way(
             "change, looking at a silent path",
             change(),
             &[USABLE, USABLE],
-            &["good", "lost"],
+            &["nobody", "good", "lost"],
         ),
         way(
             "change, a silent path again",
             change(),
             &[USABLE, USABLE],
-            &["good", "lost", "usable"],
+            &["nobody", "good", "lost", "usable"],
         ),
         way(
             "change, looking again",
             change(),
             &[USABLE, USABLE],
-            &["good", "lost", "usable", "lost"],
+            &["nobody", "good", "lost", "usable", "lost"],
         ),
         way(
             "change, going back",
             change(),
             &[USABLE, USABLE],
-            &["good", "invalid"],
+            &["nobody", "good", "invalid", "good"],
+        ),
+        way(
+            "change, going back?",
+            change(),
+            &[USABLE, USABLE],
+            &["nobody", "good", "invalid"],
         ),
         way(
             "change, what is left of the old key?",
             change(),
             &[USABLE, DEAD],
-            &["good"],
+            &["nobody", "good"],
         ),
         way(
             "change, purging the old key",
             change(),
             &[USABLE, DEAD],
-            &["good", "ours"],
+            &["nobody", "good", "ours"],
         ),
     ]
 }
@@ -339,17 +383,21 @@ fn taken_ways() -> Vec<Way> {
 }
 
 fn asking_ways() -> Vec<Way> {
-    let other = || preempt(0xb, VictimCommands::Finish);
-    let own = || preempt(0xa, VictimCommands::Finish);
     let two: &[PathState] = &[USABLE, USABLE];
     vec![
         way("reserve, another path left", reserve(5), two, &[]),
         way("reserve, the last path", reserve(5), two, &["conflict"]),
         way(
-            "reserve, was it executed?",
+            "reserve, the silent path again",
             reserve(5),
             &[USABLE],
             &["lost"],
+        ),
+        way(
+            "reserve, does the silent path hold?",
+            reserve(5),
+            &[USABLE],
+            &["lost", "lost"],
         ),
         way(
             "reserve, do we hold?",
@@ -364,6 +412,7 @@ fn asking_ways() -> Vec<Way> {
             &["conflict", "invalid", "ours", "ours"],
         ),
         way("clear", clear(), &[USABLE], &[]),
+        way("clear, was it executed?", clear(), &[USABLE], &["lost"]),
         way(
             "move, the sender stays",
             register_and_move(false),
@@ -371,12 +420,21 @@ fn asking_ways() -> Vec<Way> {
             &[],
         ),
         way("move, the sender leaves", register_and_move(true), two, &[]),
-        way("preempt another", other(), &[USABLE], &[]),
+    ]
+}
+
+fn preempting_ways() -> Vec<Way> {
+    let other = || preempt(0xb, VictimCommands::Finish);
+    let own = || preempt(0xa, VictimCommands::Finish);
+    let two: &[PathState] = &[USABLE, USABLE];
+    vec![
+        way("preempt another, is it there?", other(), &[USABLE], &[]),
+        way("preempt another", other(), &[USABLE], &["foreign"]),
         way(
             "preempt another, who holds now?",
             other(),
             &[USABLE],
-            &["good"],
+            &["foreign", "good"],
         ),
         way("preempt ourselves, who holds?", own(), two, &[]),
         way(
