@@ -55,7 +55,7 @@ fn two_nodes_register_at_once() {
     for (node, child) in &mut children {
         assert!(child.wait().unwrap().success(), "{node}");
     }
-    assert_eq!(generation(&san), 2 * 3 * COMMANDS);
+    assert!(generation(&san) >= 2 * 3 * COMMANDS);
     let table = san.table();
     assert!(table.contains("alice   a1    a1    a1 "), "{table}");
     assert!(table.contains("bob     b2    b2    b2 "), "{table}");
