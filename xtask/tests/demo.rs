@@ -15,10 +15,15 @@ fn told(color: Color) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// It says the same on every machine: no times, no places.
+/// It says the same on every machine: no times, no places. The README shows a part of it.
 #[test]
 fn the_demo() {
-    insta::assert_snapshot!(told(Color::Off));
+    let told = told(Color::Off);
+    let readme = include_str!("../../README.md");
+    let (_, shown) = readme.split_once("```text\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    assert!(told.contains(shown), "not in the demo:\n{shown}");
+    insta::assert_snapshot!(told);
 }
 
 #[test]
