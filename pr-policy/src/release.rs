@@ -16,7 +16,7 @@ use crate::register::Piloting;
 use crate::request::{Register, Release};
 use crate::snapshot::{PathId, PathState};
 use crate::state::State;
-use crate::weigh::{Question, Reservations, Weighing};
+use crate::weigh::{Claim, Proving, Question, Reservations, Weighing};
 
 /// Waits for every usable path to answer RELEASE.
 #[derive(Debug, Clone)]
@@ -179,6 +179,7 @@ impl Confirming {
             }
             Progress::Ended(found) => found,
         };
+        let is_held = matches!(&found, Ok(found) if found.reservation.is_some());
         let outcome = match found {
             Ok(found) => judge(found.reservation, &release, &answers),
             Err(outcome) => unseen(outcome),
@@ -189,6 +190,10 @@ impl Confirming {
         match (purpose, outcome) {
             (Purpose::Asked, Outcome::HolderUnreachable { .. }) => {
                 Weighing::start(Question::Released(release), job, courier)
+            }
+            (Purpose::Asked, Outcome::Done) if is_held => {
+                let paths = answers.done;
+                Proving::start(Claim::Released(release), paths, job, courier)
             }
             (Purpose::Asked, outcome) => State::Finished(outcome),
             (Purpose::BeforeUnregistering(register), _) => {

@@ -8,7 +8,7 @@ use scsi_pr::Reservation;
 
 pub(crate) use self::inheriting::{Inheritance, Late, take_back};
 use self::inheriting::{change, inherit, resume, shut_out};
-pub(crate) use self::proving::Proving;
+pub(crate) use self::proving::{Claim, Proving};
 use self::unregistering::unregister;
 use crate::census::CensusReading;
 use crate::courier::{Courier, Settled};
@@ -136,7 +136,11 @@ fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
 fn released(release: &Release, census: &Census, job: &mut Job, courier: &mut Courier) -> State {
     let Some(held) = census.single_holder(release.key) else {
         job.effects.holding = Some(Holding::NotHeld);
-        return State::Finished(Outcome::Done);
+        if census.reservation().is_none() {
+            return State::Finished(Outcome::Done);
+        }
+        let claim = Claim::Released(release.clone());
+        return Proving::start(claim, job.usable(), job, courier);
     };
     match job.judge_victim(census, &held) {
         _ if job.makes(Mutation::ForgetDeadHolder) => State::Finished(Outcome::Done),
@@ -167,7 +171,10 @@ fn reserved(reserve: &Reserve, census: &Census, job: &mut Job, courier: &mut Cou
     match census.is_member(reserve.key, job) {
         Some(true) => State::reserved_already(reserve, job),
         Some(false) => State::Finished(Outcome::Conflict),
-        None => Proving::start(reserve.clone(), job, courier),
+        None => {
+            let claim = Claim::Reserved(reserve.clone());
+            Proving::start(claim, job.usable(), job, courier)
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! The path that has taken the reservation over gives it up.
+//! The path that has taken the reservation over gives it up: with RELEASE if it stays registered,
+//! and by unregistering otherwise. That ends both at once, so that the path may die before or
+//! after, and not in between.
 
 use alloc::vec::Vec;
 
@@ -15,7 +17,7 @@ use crate::outcome::Holding;
 use crate::reading::Progress;
 use crate::state::State;
 
-/// Waits for the new holder to accept RELEASE.
+/// Waits for the new holder to release, or to unregister.
 #[derive(Debug, Clone)]
 pub(crate) struct Handing {
     attempt: Attempt,
@@ -31,7 +33,11 @@ impl Handing {
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let command = release_command(takeover.key(), held);
+        let command = if takeover.is_leaving() {
+            job.leaving(takeover.key()).command()
+        } else {
+            release_command(takeover.key(), held)
+        };
         let paths = Vec::from([holder.0]);
         let progress = Attempt::start_with(Reversal::TakesTime, courier, paths, command);
         Self::after(progress, takeover, holder, job, courier)
@@ -73,7 +79,8 @@ impl Handing {
             }
             // Not registered any more, that means.
             AttemptEnd::Exhausted if !trail.conflicts.is_empty() => {
-                Retracting::start(takeover, trail.into_outcome(), job, courier)
+                let outcome = job.unless_in_vain(trail.into_outcome());
+                Retracting::start(takeover, outcome, job, courier)
             }
             AttemptEnd::Exhausted => {
                 takeover.lost.push(holder.0);

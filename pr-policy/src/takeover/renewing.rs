@@ -14,7 +14,7 @@ use crate::courier::{Courier, Settled};
 use crate::job::Job;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
-use crate::request::{Register, RegisterMode};
+use crate::request::{Register, RegisterMode, Request};
 use crate::snapshot::PathState;
 use crate::state::State;
 
@@ -195,6 +195,27 @@ impl Job {
             aptpl: self.remembered_aptpl,
             all_tg_pt: false,
             transport_ids: Vec::new(),
+        }
+    }
+
+    /// REGISTER that ends the registration with this key.
+    pub(crate) fn leaving(&self, key: ReservationKey) -> Register {
+        Register {
+            mode: RegisterMode::Compare,
+            key,
+            ..self.imposing(ReservationKey::NONE)
+        }
+    }
+
+    /// A conflict is none for one who unregisters whatever there is: then there was nothing.
+    pub(crate) fn unless_in_vain(&self, outcome: Outcome) -> Outcome {
+        match (&self.request, outcome) {
+            (Request::Register(register), Outcome::Conflict)
+                if register.mode == RegisterMode::Ignore =>
+            {
+                Outcome::Done
+            }
+            (_, outcome) => outcome,
         }
     }
 

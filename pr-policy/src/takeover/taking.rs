@@ -66,7 +66,13 @@ impl Taking {
             }
             // A moment ago these paths were registered again.
             AttemptEnd::Exhausted if takeover.rounds > 1 && !trail.conflicts.is_empty() => {
-                Retracting::start(takeover, trail.into_outcome(), job, courier)
+                let outcome = job.unless_in_vain(trail.into_outcome());
+                Retracting::start(takeover, outcome, job, courier)
+            }
+            // Somebody has been faster, says every path: nothing is registered any more.
+            AttemptEnd::Exhausted if takeover.is_leaving() && !trail.conflicts.is_empty() => {
+                let outcome = job.unless_in_vain(trail.into_outcome());
+                Retracting::start(takeover, outcome, job, courier)
             }
             AttemptEnd::Exhausted => {
                 let doubt = takeover.doubt.take();

@@ -24,23 +24,17 @@ pub enum Exclusion {
     /// away: nothing that outlives it says that the paths which registered later must not have
     /// (P3).
     CrashAfterTakingDuringRegister,
-    /// A path dies while this node registers, and after another one has taken registrations away:
-    /// if it was the only one to register later, nobody is left to purge it (P4).
+    /// A path dies while this node registers, or settles that path, and after another one has
+    /// taken registrations away: if it was the only one to register later, nobody is left to purge
+    /// it (P4).
     LossAfterTakingDuringRegister,
-    /// The victim leaves, or another node removes it, while it is preempted, and the answer of
-    /// PREEMPT is lost: nothing tells who of them was first (P1).
-    SilentPreemptAmongOthers,
-    /// Another node takes registrations away while this one unregisters. The device takes that in
-    /// two steps if this node holds: after RELEASE a PREEMPT of its key finds no reservation to
-    /// take, and whoever sent it does not hold (P1, P3). And a takeover meets a conflict where one
-    /// disk that ignores the key has nothing to do (P1).
-    TakingDuringUnregister,
-    /// The same while this node releases: a path that released in vain before hides the
-    /// conflict of the one after (P1).
-    TakingDuringRelease,
-    /// A path dies while this node unregisters by taking the reservation over from a dead path:
-    /// if it is the new holder, nobody is left to purge it (P4).
-    LossDuringLeavingTakeover,
+    /// PREEMPT or CLEAR without an answer, and its victim leaves meanwhile, or another node removes
+    /// it, or the sender: nothing tells who of them was first (P1).
+    SilentTakingAmongOthers,
+    /// Another node preempts one that holds and unregisters. Its paths could not do without the
+    /// registration while the reservation stands, so it is released first: after that PREEMPT
+    /// finds no reservation to take, and whoever sent it does not hold (P1, P3).
+    TakingFromHolderDuringUnregister,
     /// A path dies while this node unregisters on a device that does not tell whose the
     /// registrations are: it is not known before that it will have to be purged (P4).
     LossDuringUncountedUnregister,
@@ -51,15 +45,13 @@ pub enum Exclusion {
 
 impl Exclusion {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 8] = [
         Self::TakingFromHolderDuringChange,
         Self::TakingNewKeyWithDeadPaths,
         Self::CrashAfterTakingDuringRegister,
         Self::LossAfterTakingDuringRegister,
-        Self::SilentPreemptAmongOthers,
-        Self::TakingDuringUnregister,
-        Self::TakingDuringRelease,
-        Self::LossDuringLeavingTakeover,
+        Self::SilentTakingAmongOthers,
+        Self::TakingFromHolderDuringUnregister,
         Self::LossDuringUncountedUnregister,
         Self::SameKeyDuringPurge,
     ];
@@ -67,23 +59,19 @@ impl Exclusion {
     /// Whether this fault is left out here, before the next action of `node`.
     #[must_use]
     pub fn covers(self, world: &World, node: usize, fault: &Fault) -> bool {
+        let loses = matches!(fault, Fault::Link { link, .. } if *link != Link::Up);
         let Some(request) = world.request(node) else {
-            return false;
+            let is_late = self == Self::LossAfterTakingDuringRegister;
+            return is_late && loses && world.meddlings(node) > 0;
         };
         let unregisters = match request {
             Request::Register(register) => register.is_unregister(),
             _ => false,
         };
         let registers = matches!(request, Request::Register(_)) && !unregisters;
-        let loses = matches!(fault, Fault::Link { link, .. } if *link != Link::Up);
         match self {
             Self::TakingFromHolderDuringChange => {
-                let is_of_own_key = matches!(
-                    fault,
-                    Fault::Meddle { request: Request::Preempt(preempt), .. }
-                        if world.possible_keys(node).contains(&preempt.victim)
-                );
-                registers && is_of_own_key && world.holds(node)
+                registers && world.is_preemption_of(node, fault) && world.holds(node)
             }
             Self::TakingNewKeyWithDeadPaths => {
                 registers && is_taking(fault) && world.has_registered_dead_path(node)
@@ -92,17 +80,17 @@ impl Exclusion {
                 registers && *fault == Fault::Crash && world.meddlings(node) > 0
             }
             Self::LossAfterTakingDuringRegister => registers && loses && world.meddlings(node) > 0,
-            Self::SilentPreemptAmongOthers => {
+            Self::SilentTakingAmongOthers => {
                 let is_meddling = matches!(fault, Fault::Meddle { .. });
                 let is_second = match is_meddling {
                     true => world.mishaps_of(node) > 0,
                     false => world.meddlings(node) > 0,
                 };
-                matches!(request, Request::Preempt(_)) && is_second
+                matches!(request, Request::Preempt(_) | Request::Clear(_)) && is_second
             }
-            Self::TakingDuringUnregister => unregisters && is_taking(fault),
-            Self::TakingDuringRelease => matches!(request, Request::Release(_)) && is_taking(fault),
-            Self::LossDuringLeavingTakeover => unregisters && world.is_suspended(node) && loses,
+            Self::TakingFromHolderDuringUnregister => {
+                unregisters && world.is_preemption_of(node, fault) && world.may_hold(node)
+            }
             Self::LossDuringUncountedUnregister => {
                 let setting = world.setting();
                 let is_named = setting.wiring != Wiring::Nameless
@@ -145,6 +133,28 @@ impl World {
         }
     }
 
+    /// Whether another node preempts a key that this one may have.
+    fn is_preemption_of(&self, node: usize, fault: &Fault) -> bool {
+        let Fault::Meddle {
+            request: Request::Preempt(preempt),
+            ..
+        } = fault
+        else {
+            return false;
+        };
+        self.possible_keys(node).contains(&preempt.victim)
+    }
+
+    /// Whether one disk may say that this node holds.
+    fn may_hold(&self, node: usize) -> bool {
+        let mut candidates = self.reference.candidates().iter();
+        candidates.any(|candidate| {
+            candidate
+                .held(&self.setting)
+                .is_some_and(|held| held.node == Some(node))
+        })
+    }
+
     /// How often other nodes have stepped into the command that runs on a node.
     fn meddlings(&self, node: usize) -> u32 {
         let running = self.nodes[node].running.as_ref();
@@ -170,10 +180,6 @@ impl World {
     fn holds(&self, node: usize) -> bool {
         let holds = |path| self.unit.is_holder(self.setting.nexus(node, path));
         (0..self.setting.paths(node)).any(holds)
-    }
-
-    fn is_suspended(&self, node: usize) -> bool {
-        self.nodes[node].is_suspended
     }
 
     fn remembered_key(&self, node: usize) -> Option<ReservationKey> {
