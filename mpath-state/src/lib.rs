@@ -6,12 +6,13 @@
 //! - [`config`]: `multipath.conf` and its drop-ins, with the origin of every value
 //! - [`record`]: what this node did on a map, its lock and its journal (`/run/mpath-pr`)
 //! - [`protocol`]: the messages of the multipathd socket, as types
+//! - [`lock`]: waiting for a file lock, but not for ever
 //! - [`bindings`] and [`wwids`]: which names and which WWIDs multipath-tools has given out
 #![forbid(unsafe_code)]
 
 pub mod bindings;
 pub mod config;
-mod lock;
+pub mod lock;
 mod pr_status;
 pub mod prkeys;
 pub mod protocol;

@@ -20,7 +20,7 @@ use nix::libc;
 
 /// What to lock and how; each is one kind of lock call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LockKind {
+pub enum LockKind {
     /// `flock`, exclusive.
     Flock,
     /// `fcntl` on the whole file, shared.
@@ -34,11 +34,10 @@ pub(crate) enum LockKind {
 /// Both kinds belong to the open file, not to the process: threads of one process exclude
 /// each other, and closing another descriptor of the same file releases nothing. (The
 /// classic POSIX lock fails in both; its holders and these exclude each other all the same.)
-pub(crate) fn lock_within(
-    file: File,
-    kind: LockKind,
-    timeout: Duration,
-) -> io::Result<Option<File>> {
+///
+/// # Errors
+/// The file system knows no locks, or the thread that would wait cannot be started.
+pub fn lock_within(file: File, kind: LockKind, timeout: Duration) -> io::Result<Option<File>> {
     if try_lock(&file, kind)? {
         return Ok(Some(file));
     }

@@ -11,7 +11,7 @@ use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::protocol::{Command, DeviceId, Reply};
 use mpath_state::record::{Intent, MapLock, MapRecord, Nexus};
 use mpath_state::{PrStatus, StoredKey};
-use pr_policy::{Effects, Holding, KeyPlan, PathId, Registration, Request, Snapshot};
+use pr_policy::{Effects, Holding, KeyPlan, Membership, PathId, Registration, Request, Snapshot};
 
 use crate::daemon::Daemon;
 use crate::map::OpenMap;
@@ -77,6 +77,16 @@ impl<'a> Books<'a> {
         let read = self.lock.read();
         let record = self.note_error(read).flatten();
         Remembered(record.filter(|record| record.registered == PrStatus::Set))
+    }
+
+    /// Whether this node belongs to those who are registered, as far as it remembers.
+    pub(crate) fn membership(&mut self) -> Membership {
+        let read = self.lock.read();
+        match self.note_error(read).flatten() {
+            None => Membership::Never,
+            Some(record) if record.registered == PrStatus::Set => Membership::Lasting,
+            Some(_) => Membership::Ended,
+        }
     }
 
     /// Announces the request. A journal that cannot be written must not keep a fencing command
@@ -155,6 +165,27 @@ impl<'a> Books<'a> {
         self.note_error(cleared);
     }
 
+    /// Enters what the return of a path changed: not the key, nor how it was registered.
+    pub(crate) fn record_return(&mut self, effects: &Effects) {
+        let read = self.lock.read();
+        let known = self.note_error(read).flatten();
+        let Some((mut record, registration)) = known.zip(effects.registration.as_ref()) else {
+            return;
+        };
+        match registration {
+            Registration::Unregistered => forget_registration(&mut record),
+            Registration::Registered { paths, .. } => {
+                self.remember_nexuses(&mut record, paths);
+            }
+        }
+        if let Some(holding) = effects.holding {
+            enter_holding(&mut record, holding);
+        }
+        let written = self.lock.write(&record);
+        self.note_error(written);
+        self.tell_effects(effects);
+    }
+
     fn record(&mut self, effects: &Effects, request: &Request) {
         if effects.registration.is_none() && effects.holding.is_none() {
             return;
@@ -181,11 +212,7 @@ impl<'a> Books<'a> {
         request: &Request,
     ) {
         match registration {
-            Registration::Unregistered => {
-                record.registered = PrStatus::Unset;
-                record.key = None;
-                record.nexuses.clear();
-            }
+            Registration::Unregistered => forget_registration(record),
             Registration::Registered { key, paths } => {
                 record.registered = PrStatus::Set;
                 if record.key.is_some_and(|stored| stored.key != *key) {
@@ -196,10 +223,14 @@ impl<'a> Books<'a> {
                     aptpl: asks_for_aptpl(request),
                 });
                 record.all_tg_pt = matches!(request, Request::Register(r) if r.all_tg_pt);
-                for nexus in paths.iter().filter_map(|path| self.map.nexus(*path)) {
-                    remember(&mut record.nexuses, nexus);
-                }
+                self.remember_nexuses(record, paths);
             }
+        }
+    }
+
+    fn remember_nexuses(&self, record: &mut MapRecord, paths: &[PathId]) {
+        for nexus in paths.iter().filter_map(|path| self.map.nexus(*path)) {
+            remember(&mut record.nexuses, nexus);
         }
     }
 
@@ -290,6 +321,12 @@ impl Remembered {
             ..snapshot
         }
     }
+}
+
+fn forget_registration(record: &mut MapRecord) {
+    record.registered = PrStatus::Unset;
+    record.key = None;
+    record.nexuses.clear();
 }
 
 fn enter_holding(record: &mut MapRecord, holding: Holding) {

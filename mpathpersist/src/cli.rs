@@ -20,7 +20,7 @@ mod values;
 pub mod verdict;
 
 pub use crate::run::{Doubt, Failure, FanOut, Report, RunOptions, Runner};
-pub use args::verbosity;
+pub use args::{sandbox, verbosity};
 pub use exit::ExitStatus;
 pub use options::command;
 pub use values::Verbosity;

@@ -1,10 +1,8 @@
 //! A multipath map as one disk: the operations of the command as a library.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::FileTypeExt;
 use std::time::{Duration, Instant};
 
-use dm_multipath::sys::DmControl;
 use mpath_state::StoredKey;
 use mpath_state::config::{Config, KeySetting, Problem, Severity};
 use mpath_state::prkeys::PrKeysFile;
@@ -15,10 +13,9 @@ use pr_policy::{
 };
 
 use crate::books::Books;
+use crate::carrier::Carrier;
 use crate::daemon::Daemon;
-use crate::executor::carry_out;
 use crate::host::Host;
-use crate::kernel::{KernelHands, KernelMap};
 use crate::map::OpenMap;
 use crate::run::{Failure, Report, RunOptions, Runner};
 
@@ -39,7 +36,7 @@ use crate::run::{Failure, Report, RunOptions, Runner};
 #[derive(Debug)]
 pub struct Device<'a> {
     host: &'a Host,
-    dm: DmControl,
+    carrier: Carrier<'a>,
     map: OpenMap,
     spec: String,
 }
@@ -51,12 +48,11 @@ impl<'a> Device<'a> {
     /// # Errors
     /// There is no such map, or device-mapper does not answer.
     pub fn open(host: &'a Host, name: &str) -> Result<Self, Failure> {
-        check_node(name)?;
-        let dm = DmControl::open().map_err(|error| other(name, &error))?;
-        let map = OpenMap::resolve(&host.roots, &dm, name)?;
+        let carrier = Carrier::open(host, name)?;
+        let map = carrier.resolve(name)?;
         Ok(Self {
             host,
-            dm,
+            carrier,
             map,
             spec: name.to_owned(),
         })
@@ -138,8 +134,7 @@ impl<'a> Device<'a> {
 
     /// What was known before the lock was taken may be out of date.
     fn refresh(&mut self) -> Result<(), Failure> {
-        self.map = OpenMap::resolve(&self.host.roots, &self.dm, &self.spec)?;
-        self.map.read_identities(&self.host.roots);
+        self.map = self.carrier.resolve_with_identities(&self.spec)?;
         Ok(())
     }
 
@@ -154,20 +149,11 @@ impl<'a> Device<'a> {
     ) -> Result<(Report, Effects), Failure> {
         let left = options.limits.deadline.saturating_sub(started.elapsed());
         options.limits = options.limits.within(left);
-        let mut hands = KernelHands::new(
-            &self.host.roots,
-            KernelMap {
-                dm: &self.dm,
-                device: self.map.device(),
-            },
-            self.map.paths(),
-            options.limits.deadline,
-        );
+        let deadline = options.limits.deadline;
         let mut transaction = Transaction::new(request.clone(), snapshot, options);
-        let outcome = carry_out(&mut transaction, &mut hands).map_err(|error| Failure::Worker {
-            map: self.name().to_owned(),
-            reason: error.to_string(),
-        })?;
+        let outcome = self
+            .carrier
+            .carry_out(&self.map, &mut transaction, deadline)?;
         let report = Report {
             map: self.name().to_owned(),
             path: named_path(&outcome).and_then(|path| self.describe(path)),
@@ -262,22 +248,6 @@ fn is_in_force(plan: KeyPlan, report: &Report, effects: &Effects) -> bool {
         }
         (KeyPlan::Forget, Some(Registration::Unregistered)) => true,
         _ => false,
-    }
-}
-
-/// A wrong name is told as such also on a host without device-mapper.
-fn check_node(name: &str) -> Result<(), Failure> {
-    if !name.contains('/') {
-        return Ok(());
-    }
-    let device = name.to_owned();
-    match std::fs::metadata(name) {
-        Ok(metadata) if metadata.file_type().is_block_device() => Ok(()),
-        Ok(_) => Err(Failure::NotBlockDevice { device }),
-        Err(error) => Err(Failure::NotFound {
-            device,
-            reason: error.to_string(),
-        }),
     }
 }
 

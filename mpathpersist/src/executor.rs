@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pr_policy::{Action, Command, Event, Outcome, PathId, Ticket, Transaction};
+use pr_policy::{
+    Action, Command, Event, Outcome, PathId, PathReturn, Settlement, Ticket, Transaction, Trust,
+};
 
 /// What a transaction acts with: the kernel, or a simulation of it.
 pub trait Hands {
@@ -68,6 +70,35 @@ pub fn carry_out<H: Hands>(
         match hands.wait(transaction.poll_timeout())? {
             Some(event) => transaction.handle_event(hands.now(), event),
             None => transaction.handle_timeout(hands.now()),
+        }
+    }
+}
+
+/// Settles the registration of a path that came back. `note` is told how far that could be
+/// trusted if it were cut off now, before the next action; an error ends it there.
+///
+/// # Errors
+/// The hands failed, or `note` did.
+pub fn settle<H: Hands>(
+    path_return: &mut PathReturn,
+    hands: &mut H,
+    mut note: impl FnMut(Trust) -> Result<(), H::Error>,
+) -> Result<Settlement, H::Error> {
+    let mut noted = None;
+    loop {
+        if let Some(settlement) = path_return.settlement() {
+            return Ok(settlement);
+        }
+        let trust = path_return.trust();
+        if noted.replace(trust) != Some(trust) {
+            note(trust)?;
+        }
+        while let Some(action) = path_return.poll_action() {
+            start(&action, hands)?;
+        }
+        match hands.wait(path_return.poll_timeout())? {
+            Some(event) => path_return.handle_event(hands.now(), event),
+            None => path_return.handle_timeout(hands.now()),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Where a host keeps what concerns persistent reservations.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dm_multipath::Roots;
 use mpath_state::config::ConfigFiles;
 use mpath_state::protocol::{SOCKET_ENV, SocketAddress};
+
+use crate::sandbox::{Node, SandboxError};
 
 /// The places to look at, so that a test can point them elsewhere.
 #[derive(Debug, Clone)]
@@ -19,6 +21,31 @@ pub struct Host {
     pub run_dir: PathBuf,
     /// Where a daemon may be listening.
     pub daemon: Vec<SocketAddress>,
+    /// Instead of the kernel: a node of a simulated SAN.
+    pub sandbox: Option<Node>,
+}
+
+impl Host {
+    /// A node of a sandbox: its folder has what a host has in `/etc` and `/run`. No daemon is
+    /// told of anything.
+    ///
+    /// # Errors
+    /// There is no such sandbox or node.
+    pub fn in_sandbox(dir: &Path) -> Result<Self, SandboxError> {
+        let node = Node::locate(dir)?;
+        let dir = node.dir();
+        Ok(Self {
+            roots: Roots::default(),
+            config: ConfigFiles {
+                main: dir.join("multipath.conf"),
+                dir: dir.join("conf.d"),
+            },
+            prkeys: dir.join("prkeys"),
+            run_dir: dir.join("run"),
+            daemon: Vec::new(),
+            sandbox: Some(node),
+        })
+    }
 }
 
 impl Default for Host {
@@ -29,6 +56,7 @@ impl Default for Host {
             prkeys: "/etc/multipath/prkeys".into(),
             run_dir: "/run/mpath-pr".into(),
             daemon: SocketAddress::candidates(std::env::var_os(SOCKET_ENV).as_deref()),
+            sandbox: None,
         }
     }
 }

@@ -324,7 +324,7 @@ fn answer(result: Result<SgReply, SgError>) -> Answer {
 
 /// A path is alive when it answers TEST UNIT READY with anything but *I am not there*. Standby
 /// paths (04/0B) may be used by the map at any moment.
-fn probed(answer: &Answer) -> PathState {
+pub(crate) fn probed(answer: &Answer) -> PathState {
     let Answer::Status { status, sense, .. } = answer else {
         return PathState::Dead;
     };

@@ -2,12 +2,14 @@
 //!
 //! * [`Device`] is the library: open a map, [run](Device::run) a [`pr_policy::Request`].
 //! * [`cli`] is the command `mpathpersist`, texts and exit statuses included.
+//! * [`sandbox`] is a simulated SAN in a folder, for trying all that out.
 //! * [`executor`] carries a [`pr_policy::Transaction`] out with any [`executor::Hands`].
 //!
 //! What to send to which path is decided in `pr-policy`; nothing here judges an answer.
 #![forbid(unsafe_code)]
 
 mod books;
+mod carrier;
 pub mod cli;
 mod daemon;
 mod device;
@@ -18,6 +20,7 @@ mod kernel;
 mod map;
 mod operations;
 mod run;
+pub mod sandbox;
 
 pub use daemon::{Daemon, DaemonError};
 pub use device::{Device, HostRunner};

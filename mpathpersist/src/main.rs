@@ -2,26 +2,40 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
-use std::io::{stderr, stdout};
+use std::io::{IsTerminal, stderr, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 
-use mpathpersist::cli::{self, Privilege, Verbosity};
+use mpathpersist::cli::{self, ExitStatus, Privilege, Runner, Verbosity};
+use mpathpersist::sandbox::{self, Paint};
 use mpathpersist::{Host, HostRunner};
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     start_logging(cli::verbosity(&args));
-    let host = Host::default();
-    let mut runner = HostRunner::new(&host);
-    cli::run(
-        args,
-        &mut runner,
-        privilege(),
-        &mut stdout().lock(),
-        &mut stderr().lock(),
-    )
+    if sandbox::command::is_meant(&args) {
+        let (mut out, mut err) = (stdout().lock(), stderr().lock());
+        return sandbox::command::run(&args, paint(), &mut out, &mut err).into();
+    }
+    match cli::sandbox(&args) {
+        Some(dir) => run_in_sandbox(args, &dir),
+        None => run(args, &mut HostRunner::new(&Host::default()), privilege()),
+    }
     .into()
+}
+
+/// Nothing outside the sandbox is touched: no privilege is needed.
+fn run_in_sandbox(args: Vec<OsString>, dir: &Path) -> ExitStatus {
+    match Host::in_sandbox(dir) {
+        Ok(host) => run(args, &mut HostRunner::new(&host), Privilege::Root),
+        Err(error) => run(args, &mut sandbox::Unusable(error), Privilege::Root),
+    }
+}
+
+fn run(args: Vec<OsString>, runner: &mut dyn Runner, privilege: Privilege) -> ExitStatus {
+    let (mut out, mut err) = (stdout().lock(), stderr().lock());
+    cli::run(args, runner, privilege, &mut out, &mut err)
 }
 
 fn privilege() -> Privilege {
@@ -29,6 +43,16 @@ fn privilege() -> Privilege {
         Privilege::Root
     } else {
         Privilege::User
+    }
+}
+
+/// Colours are for people, and not for all of them: <https://no-color.org>.
+fn paint() -> Paint {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if stdout().is_terminal() && !is_unwanted {
+        Paint::Color
+    } else {
+        Paint::Plain
     }
 }
 

@@ -23,6 +23,21 @@ pub(crate) struct OpenMap {
 }
 
 impl OpenMap {
+    /// A map and its paths, in the map's order, as a simulation has them.
+    pub(crate) fn new(
+        map: Map,
+        paths: Vec<KernelPath>,
+        states: Vec<PathState>,
+        devices: Vec<Option<ScsiDevice>>,
+    ) -> Self {
+        Self {
+            map,
+            paths,
+            states,
+            devices,
+        }
+    }
+
     /// Finds the map that `name` means, and its paths; no other map or path is looked at.
     pub(crate) fn resolve(roots: &Roots, dm: &DmControl, name: &str) -> Result<Self, Failure> {
         let map = Map::resolve(roots, dm, name).map_err(|error| failure(name, error))?;

@@ -38,6 +38,7 @@
 mod access;
 mod attention;
 mod commands;
+mod memory;
 mod move_reservation;
 mod nexus;
 mod out;
@@ -52,6 +53,7 @@ mod response;
 mod state;
 
 pub use attention::{Attention, Attentions};
+pub use memory::{KeptRegistration, KnownNexus, Memory, MemoryError};
 pub use nexus::Nexus;
 pub use profile::{Profile, Quirks};
 pub use response::Response;

@@ -1,8 +1,10 @@
 //! The project's tasks as a library: the host's half of the lab ([`lab`]) and the half that runs
-//! inside its guest ([`guest`]), the house rules ([`tidy`]), and everything together ([`ci`]).
+//! inside its guest ([`guest`]), the story on a simulated array ([`demo`]), the house rules
+//! ([`tidy`]), the search through a simulated world ([`check`]), and everything together ([`ci`]).
 
 pub mod check;
 pub mod ci;
+pub mod demo;
 pub mod error;
 pub mod guest;
 pub mod lab;

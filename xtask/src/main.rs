@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use xtask::check::{self, Depth};
 use xtask::ci;
+use xtask::demo;
 use xtask::error::Result;
 use xtask::guest::{self, demo::Color};
 use xtask::lab::{self, Outcome};
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Show what the project is for, in a minute, on a simulated array (nothing is needed)
+    Demo,
     /// Run everything that must hold before a change lands
     Ci,
     /// Check the house rules that no compiler checks
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<ExitCode> {
     match task {
+        Task::Demo => demo::run(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Tidy => ci::run_tidy(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Check { deep, arguments } => {

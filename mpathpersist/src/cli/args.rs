@@ -109,6 +109,14 @@ pub fn verbosity(words: &[OsString]) -> Verbosity {
         .unwrap_or_default()
 }
 
+/// The sandbox that a command line is for, if it is and can be parsed.
+///
+/// For whoever makes the runner.
+pub fn sandbox(words: &[OsString]) -> Option<PathBuf> {
+    let options = read_options(words.iter().skip(1).cloned()).ok()?;
+    options.sandbox.map(PathBuf::from)
+}
+
 /// Whether a command line that could not be parsed asks for JSON all the same.
 pub(super) fn is_json_wanted(words: &[OsString]) -> bool {
     words
@@ -129,6 +137,9 @@ fn interpret(options: &Options, place: Place) -> Result<Invocation, UsageError> 
         (Some(_), Place::BatchFile) => return Err(UsageError::BatchInBatch),
         (file, _) => file.as_ref().map(PathBuf::from),
     };
+    if options.sandbox.is_some() && place == Place::BatchFile {
+        return Err(UsageError::SandboxInBatch);
+    }
     if place == Place::Process {
         parse_verbosity(options.verbose.as_deref())?;
     }

@@ -60,6 +60,9 @@ pub struct Options {
     /// Act even if it cannot be shown whose registration or reservation is in the way
     #[arg(long)]
     pub force: bool,
+    /// Use the simulated SAN in DIR, as the node DIR/NODE; see 'mpathpersist sandbox --help'
+    #[arg(long, value_name = "DIR", allow_hyphen_values = true)]
+    pub sandbox: Option<OsString>,
     /// Print this help
     #[arg(short, long, action = ArgAction::Help)]
     pub help: Option<bool>,

@@ -54,6 +54,9 @@ pub enum UsageError {
     /// A batch file that names a batch file.
     #[error("ERROR: -f option not allowed in batch file")]
     BatchInBatch,
+    /// A line of a batch file that is for a sandbox: the lines before it may not have been.
+    #[error("'--sandbox' is for all lines of a batch file: give it beside '--batch-file'")]
+    SandboxInBatch,
     /// `--register-move` without exactly one port to move to.
     #[error("'--register-move' needs exactly one '--transport-id'")]
     MoveTarget,

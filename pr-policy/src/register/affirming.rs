@@ -88,8 +88,14 @@ impl Affirming {
     }
 
     fn begin(spread: Spread, next: Next, job: &mut Job, courier: &mut Courier) -> State {
-        let command = job.proving(spread.register.new_key).command();
-        let progress = Attempt::start(courier, Vec::from([spread.pilot]), command);
+        // With the same APTPL and ALL_TG_PT: the device takes those of the last registration.
+        let register = Register {
+            mode: RegisterMode::Compare,
+            key: spread.register.new_key,
+            transport_ids: Vec::new(),
+            ..spread.register.clone()
+        };
+        let progress = Attempt::start(courier, Vec::from([spread.pilot]), register.command());
         Self::after(progress, spread, next, job, courier)
     }
 

@@ -100,6 +100,16 @@ impl Attentions {
     }
 }
 
+impl FromIterator<Attention> for Attentions {
+    fn from_iter<I: IntoIterator<Item = Attention>>(attentions: I) -> Self {
+        let mut set = Self::NONE;
+        for attention in attentions {
+            set.insert(attention);
+        }
+        set
+    }
+}
+
 /// Who is told what.
 impl LogicalUnit {
     /// Tells every registrant but the one at a position, if any.

@@ -11,6 +11,7 @@ mod access;
 mod bytes;
 mod events;
 mod lio;
+mod memory;
 mod ports;
 mod preempt;
 mod profiles;

@@ -62,7 +62,17 @@ pub(crate) fn run(unit: &mut LogicalUnit, command: &str) -> Response {
     let words: Vec<&str> = command.split_whitespace().collect();
     let sender = nexus(words[0]);
     let (cdb, list) = encode(&words[1..]);
-    unit.execute(&sender, &cdb, &list)
+    let answer = unit.execute(&sender, &cdb, &list);
+    check_memory(unit, command);
+    answer
+}
+
+/// Whatever a script leads to can be written down and taken up again.
+fn check_memory(unit: &LogicalUnit, command: &str) {
+    if !unit.is_registration_in_progress() {
+        let again = LogicalUnit::restore(unit.profile(), &unit.memory());
+        assert_eq!(again.as_ref(), Ok(unit), "after {command}");
+    }
 }
 
 /// "a" is initiator port a at target port 1, "b" at 2; "b1" is b at 1.

@@ -93,7 +93,7 @@ fn cargo(workspace: &Path, lab: &Path, verb: &str, arguments: &[&str]) -> Result
 }
 
 /// The executables named in cargo's JSON messages, one object a line.
-fn parse_messages(text: &str) -> Vec<Binary> {
+pub(crate) fn parse_messages(text: &str) -> Vec<Binary> {
     let messages = text
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -1,0 +1,150 @@
+//! The hands in a sandbox: every command is carried out by the simulated array, at once.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use dm_multipath::scsi;
+use pr_policy::{Action, Answer, Command, Event, PathId, PathState, Success, Ticket, Transaction};
+
+use super::san::Condition;
+use super::{Node, SandboxError};
+use crate::executor::{self, Hands};
+use crate::kernel::{KernelPath, probed};
+
+/// Hands that send to the paths of one map of a node.
+#[derive(Debug)]
+pub struct SandboxHands<'a> {
+    node: &'a Node,
+    paths: &'a [KernelPath],
+    ready: VecDeque<Event>,
+    started: Instant,
+}
+
+/// What becomes of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// There is an answer.
+    Answered(Answer),
+    /// There will never be one.
+    Silence,
+}
+
+impl<'a> SandboxHands<'a> {
+    /// Hands for the paths of one map; [`PathId`] counts along `paths`.
+    #[must_use]
+    pub fn new(node: &'a Node, paths: &'a [KernelPath]) -> Self {
+        Self {
+            node,
+            paths,
+            ready: VecDeque::new(),
+            started: Instant::now(),
+        }
+    }
+
+    fn path(&self, id: PathId) -> Option<&'a KernelPath> {
+        self.paths.get(usize::try_from(id.0).ok()?)
+    }
+
+    fn fate(&self, id: PathId, cdb: &[u8], data_out: &[u8]) -> Result<Fate, SandboxError> {
+        match self.path(id) {
+            Some(path) => self.node.transmit(&path.name, cdb, data_out),
+            None => Ok(Fate::Answered(Answer::NotSent)),
+        }
+    }
+}
+
+impl Hands for SandboxHands<'_> {
+    type Error = SandboxError;
+
+    fn send(&mut self, ticket: Ticket, path: PathId, command: &Command) -> Result<(), Self::Error> {
+        let (cdb, data_out) = command.encode();
+        if let Fate::Answered(answer) = self.fate(path, &cdb, &data_out)? {
+            tracing::debug!(%path, ?cdb, ?answer, "answered");
+            self.ready.push_back(Event::Answered { ticket, answer });
+        }
+        Ok(())
+    }
+
+    fn probe(&mut self, ticket: Ticket, path: PathId) -> Result<(), Self::Error> {
+        let command = scsi::tur_command(0);
+        if let Fate::Answered(answer) = self.fate(path, &command.cdb, &[])? {
+            let state = probed(&answer);
+            self.ready.push_back(Event::Probed { ticket, state });
+        }
+        Ok(())
+    }
+
+    /// There is no I/O here that would have to wait, and so nothing to be suspended. Unlike the
+    /// kernel's hands these do not outlive their process: whoever is killed here leaves what it
+    /// had sent until then.
+    fn run_suspended(
+        &mut self,
+        ticket: Ticket,
+        transaction: &mut Transaction,
+    ) -> Result<(), Self::Error> {
+        let success = Success::Yes;
+        transaction.handle_event(self.now(), Event::Suspended { ticket, success });
+        while transaction.outcome().is_none() {
+            while let Some(action) = transaction.poll_action() {
+                if let Action::Resume { ticket } = action {
+                    transaction.handle_event(self.now(), Event::Resumed { ticket });
+                    return Ok(());
+                }
+                executor::start(&action, self)?;
+            }
+            match self.wait(transaction.poll_timeout())? {
+                Some(event) => transaction.handle_event(self.now(), event),
+                None => transaction.handle_timeout(self.now()),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, until: Duration) -> Result<Option<Event>, Self::Error> {
+        if self.ready.is_empty() {
+            std::thread::sleep(until.saturating_sub(self.now()));
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Node {
+    /// Sends a command through a path.
+    pub(super) fn transmit(
+        &self,
+        device: &str,
+        cdb: &[u8],
+        data_out: &[u8],
+    ) -> Result<Fate, SandboxError> {
+        self.folder().change(|san| {
+            let path = self.path(san, device)?;
+            let (lun, nexus, condition) = (path.lun, path.nexus(), path.condition);
+            let unit = san.luns.get_mut(lun).map(|lun| &mut lun.unit);
+            Ok(match (condition, unit) {
+                (Condition::Hanging, _) => Fate::Silence,
+                (Condition::Up, Some(unit)) => {
+                    let response = unit.execute(&nexus, cdb, data_out);
+                    Fate::Answered(Answer::Status {
+                        status: response.status,
+                        sense: response.sense,
+                        data: response.data,
+                    })
+                }
+                _ => Fate::Answered(Answer::NotSent),
+            })
+        })
+    }
+
+    /// What a path is good for, as far as the node knows.
+    pub(super) fn path_state(path: &super::SanPath) -> PathState {
+        match (path.is_known_dead(), path.in_map) {
+            (true, _) => PathState::Dead,
+            (false, super::InMap::Active) => PathState::Usable,
+            (false, super::InMap::Failed | super::InMap::Suspect) => PathState::Doubtful,
+        }
+    }
+}

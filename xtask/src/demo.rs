@@ -1,0 +1,81 @@
+//! `cargo xtask demo`: what the project is for, in a minute, on any machine: the real program on
+//! a simulated array, and next to it the same commands on one disk with one path.
+
+mod stage;
+mod story;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Context, Error, Result};
+use crate::guest::demo::Color;
+use crate::lab::binaries;
+use crate::process;
+use stage::Stage;
+
+/// Builds the program and tells the story on standard output. The sandbox stays, to go on with.
+///
+/// # Errors
+/// If something cannot be built or run, or ends otherwise than on one disk.
+pub fn run(workspace: &Path) -> Result {
+    let program = build(workspace)?;
+    let folder = workspace.join("target/demo");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
+    let mut out = io::stdout().lock();
+    tell(&program, &folder, color(), &mut out)?;
+    let (here, program) = (folder.display(), program.display());
+    writeln!(
+        out,
+        "\nGo on yourself:\n  cd {here}\n  {program} sandbox show san\n  {program} sandbox --help"
+    )
+    .context(|| "cannot write to standard output".to_owned())
+}
+
+/// Tells the story with a program, in a folder that is empty.
+///
+/// # Errors
+/// As [`run`].
+pub fn tell(program: &Path, folder: &Path, color: Color, out: &mut dyn Write) -> Result {
+    let mut stage = Stage::new(program, folder, color, out)?;
+    for scene in story::SCENES {
+        stage.play(scene)?;
+    }
+    stage.close()
+}
+
+/// On a terminal, unless its owner does not want any: <https://no-color.org>.
+fn color() -> Color {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !is_unwanted {
+        Color::On
+    } else {
+        Color::Off
+    }
+}
+
+/// Builds the program and says where it is.
+///
+/// # Errors
+/// If it cannot be built; cargo has then said why.
+pub fn build(workspace: &Path) -> Result<PathBuf> {
+    eprintln!("demo: building mpathpersist");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace).args([
+        "build",
+        "--quiet",
+        "--package=mpathpersist",
+        "--bin=mpathpersist",
+        "--message-format=json-render-diagnostics",
+    ]);
+    let messages = process::output(&mut cargo)?;
+    let built = binaries::parse_messages(&messages);
+    let program = built.into_iter().find(|built| built.name == "mpathpersist");
+    program
+        .map(|program| program.file)
+        .ok_or_else(|| Error::unexpected("cargo built no mpathpersist"))
+}
