@@ -216,12 +216,13 @@ impl Validating {
                 takeover.generation = takeover.generation.wrapping_add(1);
                 Renewing::start(takeover, Next::Validate(holder), job, courier)
             }
-            (AttemptEnd::Answered(path, reply), Then::Renew) => {
-                Recounting::start(takeover, reply.into_outcome(path), job, courier)
+            // The preemption itself was accepted.
+            (AttemptEnd::Answered(..), Then::Renew) => {
+                Recounting::start(takeover, Outcome::Done, job, courier)
             }
             (AttemptEnd::Exhausted, Then::Renew) => {
                 takeover.lost.push(holder.0);
-                Recounting::start(takeover, trail.into_outcome(), job, courier)
+                Recounting::start(takeover, Outcome::Done, job, courier)
             }
         }
     }
