@@ -220,9 +220,8 @@ fn keys(keys: &[u64]) -> Vec<ReservationKey> {
     keys.iter().copied().map(ReservationKey).collect()
 }
 
-/// Targets and wirings for the random histories. Not yet: a target that wants ALL_TG_PT (the
-/// policy does not remember that between commands), one with room for few registrations, and
-/// LIO with several sessions of one initiator to one port (purging one takes the access of all).
+/// Targets and wirings for the random histories. Not among them: LIO with several sessions of one
+/// initiator to one port (purging one takes the access of all).
 const GROUNDS: &[(&str, Profile, Wiring)] = &[
     ("strict", Profile::strict(), Wiring::PortPerPath),
     ("strict, one port", Profile::strict(), Wiring::OneInitiator),
@@ -232,7 +231,7 @@ const GROUNDS: &[(&str, Profile, Wiring)] = &[
     (
         "per initiator port",
         Profile::per_initiator_port(),
-        Wiring::PortPerPath,
+        Wiring::OneInitiator,
     ),
     (
         "no full status",
@@ -242,6 +241,21 @@ const GROUNDS: &[(&str, Profile, Wiring)] = &[
     (
         "one at a time",
         Profile::one_at_a_time(),
+        Wiring::PortPerPath,
+    ),
+    (
+        "all target ports",
+        Profile::needs_all_tg_pt(),
+        Wiring::PortPerPath,
+    ),
+    (
+        "all ports of one",
+        Profile::needs_all_tg_pt(),
+        Wiring::OneInitiator,
+    ),
+    (
+        "room for few",
+        Profile::max_registrants(17),
         Wiring::PortPerPath,
     ),
 ];
