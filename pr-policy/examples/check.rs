@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use pr_policy::Mutation;
 use pr_policy::world::random::{Course, run};
 use pr_policy::world::search::{Bounds, Findings, Kinds, Sight, search};
 use pr_policy::world::{Alphabet, Exclusion, Link, Setting, Wiring, World};
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
     }
     if arguments.only != Some("exhaustive".into()) {
         violations += random(&arguments);
+    }
+    if arguments.only.is_none() {
+        violations += mutations();
     }
     println!("check: {violations} violations, {:.1?}", start.elapsed());
     if violations == 0 {
@@ -169,6 +173,39 @@ fn drain(queue: &Mutex<VecDeque<(&Walk, u8)>>, is_deep: bool) -> usize {
         violations += found.violations.len();
     }
     violations
+}
+
+/// Deliberate mistakes: each that is not found counts as a violation of the checker itself.
+fn mutations() -> usize {
+    let is_found = |mutation: &Mutation| {
+        let other: &[u64] = match mutation {
+            Mutation::CountKeys => &[0xa],
+            _ => &[0xb],
+        };
+        let alphabet = Alphabet {
+            types: vec![ReservationType(5)],
+            keys: vec![keys(&[0xa, 0xaa]), keys(other)],
+            links: vec![vec![Link::Up, Link::Down], vec![]],
+            most_away: vec![1, 0],
+            exclusions: Exclusion::ALL.to_vec(),
+            moves: false,
+            all_tg_pt: false,
+        };
+        let bounds = Bounds {
+            ops: 5,
+            faults: 1,
+            kinds: ALL,
+            sight: Sight::Symmetric,
+            most_violations: 1,
+        };
+        let setting = Setting::new(Profile::strict(), Wiring::PortPerPath, &[2, 2]);
+        let world = World::new(Rc::new(setting.with(*mutation)));
+        !search(world, &alphabet, bounds).violations.is_empty()
+    };
+    let found = Mutation::ALL.iter().filter(|mutation| is_found(mutation));
+    let found = found.count();
+    println!("mutations: {found} of {} found", Mutation::ALL.len());
+    Mutation::ALL.len() - found
 }
 
 const HEAD: &str =
