@@ -314,6 +314,7 @@ impl Remembered {
             .filter_map(|nexus| nexus.initiator_port.as_ref());
         Snapshot {
             remembered_key: record.key.map(|stored| stored.key),
+            remembered_all_tg_pt: record.all_tg_pt,
             remembered_aptpl: record.key.is_some_and(|stored| stored.aptpl),
             remembered_holding: record.holds == PrStatus::Set,
             remembered_nexuses: record.nexuses.len(),

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use pr_policy::Mutation;
 use pr_policy::world::random::{Course, run};
 use pr_policy::world::search::{Bounds, Findings, Kinds, Sight, search};
 use pr_policy::world::{Alphabet, Exclusion, Link, Setting, Wiring, World};
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
     }
     if arguments.only != Some("exhaustive".into()) {
         violations += random(&arguments);
+    }
+    if arguments.only.is_none() {
+        violations += mutations();
     }
     println!("check: {violations} violations, {:.1?}", start.elapsed());
     if violations == 0 {
@@ -171,6 +175,39 @@ fn drain(queue: &Mutex<VecDeque<(&Walk, u8)>>, is_deep: bool) -> usize {
     violations
 }
 
+/// Deliberate mistakes: each that is not found counts as a violation of the checker itself.
+fn mutations() -> usize {
+    let is_found = |mutation: &Mutation| {
+        let other: &[u64] = match mutation {
+            Mutation::CountKeys => &[0xa],
+            _ => &[0xb],
+        };
+        let alphabet = Alphabet {
+            types: vec![ReservationType(5)],
+            keys: vec![keys(&[0xa, 0xaa]), keys(other)],
+            links: vec![vec![Link::Up, Link::Down], vec![]],
+            most_away: vec![1, 0],
+            exclusions: Exclusion::ALL.to_vec(),
+            moves: false,
+            all_tg_pt: false,
+        };
+        let bounds = Bounds {
+            ops: 5,
+            faults: 1,
+            kinds: ALL,
+            sight: Sight::Symmetric,
+            most_violations: 1,
+        };
+        let setting = Setting::new(Profile::strict(), Wiring::PortPerPath, &[2, 2]);
+        let world = World::new(Rc::new(setting.with(*mutation)));
+        !search(world, &alphabet, bounds).violations.is_empty()
+    };
+    let found = Mutation::ALL.iter().filter(|mutation| is_found(mutation));
+    let found = found.count();
+    println!("mutations: {found} of {} found", Mutation::ALL.len());
+    Mutation::ALL.len() - found
+}
+
 const HEAD: &str =
     "  walk               type   states transitions      steps depth    torn violations     time";
 
@@ -220,9 +257,8 @@ fn keys(keys: &[u64]) -> Vec<ReservationKey> {
     keys.iter().copied().map(ReservationKey).collect()
 }
 
-/// Targets and wirings for the random histories. Not yet: a target that wants ALL_TG_PT (the
-/// policy does not remember that between commands), one with room for few registrations, and
-/// LIO with several sessions of one initiator to one port (purging one takes the access of all).
+/// Targets and wirings for the random histories. Not among them: LIO with several sessions of one
+/// initiator to one port (purging one takes the access of all).
 const GROUNDS: &[(&str, Profile, Wiring)] = &[
     ("strict", Profile::strict(), Wiring::PortPerPath),
     ("strict, one port", Profile::strict(), Wiring::OneInitiator),
@@ -232,7 +268,7 @@ const GROUNDS: &[(&str, Profile, Wiring)] = &[
     (
         "per initiator port",
         Profile::per_initiator_port(),
-        Wiring::PortPerPath,
+        Wiring::OneInitiator,
     ),
     (
         "no full status",
@@ -242,6 +278,21 @@ const GROUNDS: &[(&str, Profile, Wiring)] = &[
     (
         "one at a time",
         Profile::one_at_a_time(),
+        Wiring::PortPerPath,
+    ),
+    (
+        "all target ports",
+        Profile::needs_all_tg_pt(),
+        Wiring::PortPerPath,
+    ),
+    (
+        "all ports of one",
+        Profile::needs_all_tg_pt(),
+        Wiring::OneInitiator,
+    ),
+    (
+        "room for few",
+        Profile::max_registrants(17),
         Wiring::PortPerPath,
     ),
 ];

@@ -110,6 +110,25 @@ impl Census {
         }
     }
 
+    /// How many registrations there are at least if so many paths have registered. Some devices
+    /// keep one for each initiator port, whatever the number of paths.
+    pub(crate) fn least_registrations(&self, paths: usize, job: &Job) -> usize {
+        let Self::Named(status) = self else {
+            return paths;
+        };
+        let mut found = status.descriptors.as_slice();
+        while let [first, rest @ ..] = found {
+            if rest
+                .iter()
+                .any(|other| other.transport_id == first.transport_id)
+            {
+                return paths;
+            }
+            found = rest;
+        }
+        paths.min(job.distinct_ports())
+    }
+
     /// Whether there is a registration with this key, and none with another.
     pub(crate) fn is_the_only_key(&self, key: ReservationKey) -> bool {
         let all = match self {

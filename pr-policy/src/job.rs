@@ -23,6 +23,7 @@ pub(crate) struct Job {
     pub(crate) paths: Vec<Path>,
     pub(crate) remembered_key: Option<ReservationKey>,
     pub(crate) remembered_aptpl: bool,
+    remembered_all_tg_pt: bool,
     pub(crate) remembered_holding: bool,
     pub(crate) remembered_nexuses: usize,
     pub(crate) own_ports: Vec<TransportId>,
@@ -61,6 +62,7 @@ impl Job {
             paths: snapshot.paths,
             remembered_key: snapshot.remembered_key,
             remembered_aptpl: snapshot.remembered_aptpl,
+            remembered_all_tg_pt: snapshot.remembered_all_tg_pt,
             remembered_holding: snapshot.remembered_holding,
             remembered_nexuses: snapshot.remembered_nexuses,
             own_ports: snapshot.own_ports,
@@ -112,6 +114,14 @@ impl Job {
     pub(crate) fn note_state(&mut self, id: PathId, state: PathState) {
         for path in self.paths.iter_mut().filter(|path| path.id == id) {
             path.state = state;
+        }
+    }
+
+    /// Whether this node registers for all target ports.
+    pub(crate) fn all_tg_pt(&self) -> bool {
+        match &self.request {
+            Request::Register(register) => register.all_tg_pt,
+            _ => self.remembered_all_tg_pt,
         }
     }
 

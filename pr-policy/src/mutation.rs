@@ -27,19 +27,22 @@ pub enum Mutation {
     ResumeTooEarly,
     /// What the old key left behind stays.
     LeaveOldKey,
+    /// A registration has spread, and nobody asks whether this node was shut out meanwhile.
+    TrustTheFanOut,
     /// A path that came back is registered without a look at who else is.
     RegisterBeforeCheck,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SkipReread,
         Self::CountKeys,
         Self::ForgetDeadHolder,
         Self::NoSuspend,
         Self::ResumeTooEarly,
         Self::LeaveOldKey,
+        Self::TrustTheFanOut,
         Self::RegisterBeforeCheck,
     ];
 }

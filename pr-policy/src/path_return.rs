@@ -147,6 +147,11 @@ impl PathReturn {
         machine.step = match (membership, key, trust) {
             (Membership::Never, _, _) => Step::Ended(Settlement::Reinstate),
             (Membership::Ended, _, _) | (_, None, _) => machine.leave(AfterLeaving::Reinstate),
+            // Not by giving its key up first where others can tell: some devices keep one
+            // registration for all paths of an initiator port.
+            (Membership::Lasting, Some(key), Trust::Suspect) if !machine.others().is_empty() => {
+                machine.ask_others(key, Joined::No)
+            }
             (Membership::Lasting, Some(_), Trust::Suspect) => {
                 machine.leave(AfterLeaving::StartOver)
             }
@@ -332,6 +337,11 @@ impl PathReturn {
         };
         match census.members(key, &self.job) {
             Some(0) => self.expelled(),
+            // The path alone will have several registrations, one for each target port.
+            Some(_) if self.job.all_tg_pt() && !self.others().is_empty() => {
+                self.ask_others(key, Joined::No)
+            }
+            Some(_) if self.job.all_tg_pt() => self.join(key, Proof::Counted(census.generation())),
             Some(_) => self.join(key, Proof::Named(census.generation())),
             None if self.others().is_empty() && census.count(key) > 0 => {
                 self.join(key, Proof::Counted(census.generation()))

@@ -228,11 +228,10 @@ fn judge(found: Option<Reservation>, release: &Release, answers: &BroadcastEnd) 
     if let Some((path, reply)) = answers.answered.first() {
         return reply.clone().into_outcome(*path);
     }
-    if reservation.reservation_type != release.reservation_type {
-        return Outcome::Conflict;
-    }
     match answers.behind.first() {
         Some((path, _)) => Outcome::Incomplete { path: *path },
+        // Only a dead path can hold it, or somebody who has reserved since.
+        None if reservation.reservation_type.is_all_registrants() => Outcome::Conflict,
         None => Outcome::HolderUnreachable {
             key: reservation.key,
             reservation_type: reservation.reservation_type,

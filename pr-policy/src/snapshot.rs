@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub remembered_key: Option<ReservationKey>,
     /// Whether that key was registered with APTPL.
     pub remembered_aptpl: bool,
+    /// Whether this node registers with ALL_TG_PT, as it is configured or has done before.
+    pub remembered_all_tg_pt: bool,
     /// Whether this node remembers to hold the reservation.
     pub remembered_holding: bool,
     /// How many nexuses this node remembers to have registered.

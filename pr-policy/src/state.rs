@@ -1,4 +1,4 @@
-//! The states of a transaction and who hands over to whom.
+//! The states of a transaction and who hands over to whom; `docs/states.dot` has every step.
 //!
 //! ```text
 //!   read:        Answering ─► end

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use scsi_pr::ReservationKey;
+use scsi_pr::{AnswerClass, Refusal, ReservationKey};
 
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, Persistence, Settled};
@@ -17,6 +17,7 @@ use crate::reading::Progress;
 use crate::request::{Register, RegisterMode};
 use crate::snapshot::PathId;
 use crate::state::State;
+use crate::transaction::Occasion;
 
 /// Waits for the paths that had accepted to take the old key again.
 #[derive(Debug, Clone)]
@@ -35,7 +36,8 @@ impl Undoing {
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let Some(old) = old_key(&register, job).filter(|old| *old != register.new_key) else {
+        let Some(old) = old_key(&register, &failure, job).filter(|old| *old != register.new_key)
+        else {
             return State::Finished(failure);
         };
         let back = Register {
@@ -94,11 +96,26 @@ impl Undoing {
 }
 
 /// The key that stood on the paths before; `None` where nobody knows, or where a registration
-/// was to end: putting that back could not be told from registering anew.
-fn old_key(register: &Register, job: &Job) -> Option<ReservationKey> {
+/// was to end: putting that back could not be told from registering anew. A device that has no
+/// room for one more says so to a path that had none.
+fn old_key(register: &Register, failure: &Outcome, job: &Job) -> Option<ReservationKey> {
     match register.mode {
         _ if register.is_unregister() => None,
+        _ if job.occasion == Occasion::Recovery => {
+            Some(job.remembered_key.unwrap_or(ReservationKey::NONE))
+        }
         RegisterMode::Compare => Some(register.key),
+        RegisterMode::Ignore if is_want_of_room(failure) => {
+            Some(job.remembered_key.unwrap_or(ReservationKey::NONE))
+        }
         RegisterMode::Ignore => job.remembered_key,
     }
+}
+
+fn is_want_of_room(failure: &Outcome) -> bool {
+    let Outcome::Answered { status, sense, .. } = failure else {
+        return false;
+    };
+    let class = scsi_pr::classify(*status, sense.as_ref());
+    class == AnswerClass::Refused(Refusal::InsufficientResources)
 }

@@ -4,7 +4,7 @@ mod inheriting;
 mod proving;
 mod unregistering;
 
-use scsi_pr::Reservation;
+use scsi_pr::{Reservation, Sense, SenseKey, Status};
 
 pub(crate) use self::inheriting::{Inheritance, Late, take_back};
 use self::inheriting::{change, inherit, resume, shut_out};
@@ -153,13 +153,25 @@ fn released(release: &Release, census: &Census, job: &mut Job, courier: &mut Cou
             State::Finished(Outcome::Done)
         }
         _ if held.reservation_type != release.reservation_type => {
-            State::Finished(Outcome::Conflict)
+            State::Finished(invalid_release(job))
         }
         Ownership::Ours => {
             let goal = Goal::Released(held.reservation_type);
             Takeover::of_dead_path(held.key, goal, census.generation()).start(job, courier)
         }
         Ownership::Unclear => State::Finished(unclear(&held)),
+    }
+}
+
+/// What the holder would have answered (SPC-4 5.12.11.1.2): it holds another type.
+fn invalid_release(job: &Job) -> Outcome {
+    match job.readable().first() {
+        Some(path) => Outcome::Answered {
+            path: *path,
+            status: Status::CHECK_CONDITION,
+            sense: Some(Sense::new(SenseKey::ILLEGAL_REQUEST, 0x26, 0x04)),
+        },
+        None => Outcome::NoUsablePath,
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a node knows of itself: its ports, its nexuses, and what it remembers.
 
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+
 use scsi_pr::{IscsiTransportId, ReservationKey, TransportId};
 
 use super::Ownership;
@@ -43,6 +46,16 @@ impl Job {
 
     pub(super) fn knows_its_ports(&self) -> bool {
         self.paths.iter().all(|path| path.initiator_port.is_some())
+    }
+
+    /// Initiator ports that paths of this node start from.
+    pub(super) fn distinct_ports(&self) -> usize {
+        let ports: BTreeSet<String> = self
+            .paths
+            .iter()
+            .filter_map(|path| Some(path.initiator_port.as_ref()?.to_string()))
+            .collect();
+        ports.len()
     }
 
     /// How many paths start from this port: usable ones, and others.

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
+use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Register, RegisterMode};
@@ -75,7 +76,8 @@ impl Affirming {
         courier: &mut Courier,
     ) -> State {
         let next = failure.map_or(Next::Inherit, Next::Undo);
-        if spread.register.is_unregister() || spread.changed.len() < 2 {
+        let is_alone = spread.register.is_unregister() || spread.changed.len() < 2;
+        if is_alone || job.makes(Mutation::TrustTheFanOut) {
             return go_on(spread, next, job, courier);
         }
         Self::begin(spread, next, job, courier)

@@ -236,7 +236,7 @@ impl Job {
             key: ReservationKey::NONE,
             new_key: key,
             aptpl: self.remembered_aptpl,
-            all_tg_pt: false,
+            all_tg_pt: self.all_tg_pt(),
             transport_ids: Vec::new(),
         }
     }

@@ -109,8 +109,10 @@ pub(super) fn resume(
         return State::Finished(Outcome::Conflict);
     }
     if let Some(old_key) = job.remembered_key.filter(|old| *old != new_key)
+        && !job.all_tg_pt()
         && now.count < job.usable().len()
-        && now.count + census.tally(old_key, job).count < job.remembered_nexuses
+        && now.count + census.tally(old_key, job).count
+            < census.least_registrations(job.remembered_nexuses, job)
     {
         let spread = Spread::unseen(register);
         return State::shut_out(&spread, Outcome::Conflict, job, courier);
@@ -176,14 +178,16 @@ impl Inheritance {
     fn is_shut_out(&self, census: &Census, job: &Job) -> Option<Outcome> {
         let spread = &self.spread;
         let ours = census.tally(spread.register.new_key, job);
-        if self.witness == Witness::None && ours.count < spread.changed.len() {
+        let least = census.least_registrations(spread.changed.len(), job);
+        if self.witness == Witness::None && ours.count < least {
             return Some(Outcome::Incomplete { path: spread.pilot });
         }
         let changed = spread.changed.len() + spread.unheard - spread.replaced;
         let is_less = |before: Tally, now: Tally| {
             before.is_named == now.is_named && before.count.saturating_sub(changed) > now.count
         };
-        let before = job.before_change.filter(|_| self.purges == 0)?;
+        let is_asked = self.purges == 0 && !job.all_tg_pt();
+        let before = job.before_change.filter(|_| is_asked)?;
         let now = census.tally(spread.register.key, job);
         // One disk would not have been allowed to change its key any more.
         is_less(before, now).then_some(Outcome::Conflict)

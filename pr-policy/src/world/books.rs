@@ -37,7 +37,7 @@ impl Record {
                     self.nexuses.clear();
                 }
                 if let Some(request) = request {
-                    self.aptpl = asks_for_aptpl(request);
+                    self.aptpl = matches!(request, Request::Register(r) if r.aptpl);
                 }
                 self.nexuses
                     .extend(paths.iter().map(|PathId(path)| *path as usize));
@@ -50,8 +50,4 @@ impl Record {
             None => {}
         }
     }
-}
-
-fn asks_for_aptpl(request: &Request) -> bool {
-    matches!(request, Request::Register(register) if register.aptpl)
 }

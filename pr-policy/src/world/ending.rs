@@ -69,6 +69,8 @@ impl World {
         path: usize,
         settlement: Option<Settlement>,
     ) -> Result<(), Box<Violation>> {
+        let most = self.setting.profile.max_registrants.map(usize::from);
+        let is_full = most.is_some_and(|most| self.unit.registrations().count() >= most);
         let slot = &mut self.nodes[node].paths[path];
         match settlement {
             Some(Settlement::Reinstate) => {
@@ -80,7 +82,9 @@ impl World {
             Some(Settlement::TryAgain(trust)) => {
                 slot.trust = trust;
                 slot.tries += 1;
-                if slot.link == Link::Up && slot.tries > MOST_TRIES {
+                // It cannot be registered, and so must not carry I/O.
+                slot.is_unchecked &= !is_full || slot.tries <= MOST_TRIES;
+                if slot.link == Link::Up && slot.tries > MOST_TRIES && !is_full {
                     return Err(self.never_settled(node, path));
                 }
                 Ok(())

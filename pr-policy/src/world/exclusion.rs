@@ -28,6 +28,9 @@ pub enum Exclusion {
     /// taken registrations away: if it was the only one to register later, nobody is left to purge
     /// it (P4).
     LossAfterTakingDuringRegister,
+    /// A path dies while this node puts back a registration that the device has no room for: the
+    /// others are unregistered then, and nobody is left to purge it (P4).
+    LossWithoutRoom,
     /// PREEMPT or CLEAR without an answer, and its victim leaves meanwhile, or another node removes
     /// it, or the sender: nothing tells who of them was first (P1).
     SilentTakingAmongOthers,
@@ -45,11 +48,12 @@ pub enum Exclusion {
 
 impl Exclusion {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TakingFromHolderDuringChange,
         Self::TakingNewKeyWithDeadPaths,
         Self::CrashAfterTakingDuringRegister,
         Self::LossAfterTakingDuringRegister,
+        Self::LossWithoutRoom,
         Self::SilentTakingAmongOthers,
         Self::TakingFromHolderDuringUnregister,
         Self::LossDuringUncountedUnregister,
@@ -80,6 +84,9 @@ impl Exclusion {
                 registers && *fault == Fault::Crash && world.meddlings(node) > 0
             }
             Self::LossAfterTakingDuringRegister => registers && loses && world.meddlings(node) > 0,
+            Self::LossWithoutRoom => {
+                registers && loses && world.setting().profile.max_registrants.is_some()
+            }
             Self::SilentTakingAmongOthers => {
                 let is_meddling = matches!(fault, Fault::Meddle { .. });
                 let is_second = match is_meddling {

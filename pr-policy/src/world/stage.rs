@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use scsi_pr::ReservationKey;
-use scsi_pr::device_server::LogicalUnit;
+use scsi_pr::device_server::{LogicalUnit, Quirks};
 
 use super::books::Record;
 use super::machine::{Machine, Running};
@@ -364,6 +364,8 @@ impl World {
             paths: host.paths.iter().enumerate().filter_map(path).collect(),
             remembered_key: host.record.key,
             remembered_aptpl: host.record.aptpl,
+            // As it is configured.
+            remembered_all_tg_pt: self.setting.profile.has(Quirks::NEEDS_ALL_TG_PT),
             remembered_holding: host.record.holding.is_some(),
             remembered_nexuses: host.record.nexuses.len(),
             own_ports: ports.collect(),

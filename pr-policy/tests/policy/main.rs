@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod dead_holder;
 #[cfg(test)]
+mod graph;
+#[cfg(test)]
 mod growing;
 #[cfg(test)]
 mod narrate;

@@ -4,6 +4,7 @@
 //! is still to be tried, so that some states stand there more than once. One of the actions
 //! under way, the last, gets the event.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use insta::assert_snapshot;
@@ -483,19 +484,10 @@ fn section(way: &Way) -> String {
     let (transaction, actions, now) = enter(way);
     let mut text = format!("{}: {}\n", transaction.state_name(), way.title);
     let last = actions.last();
-    let words = match last {
-        Some(Action::Probe { .. }) => PROBE,
-        Some(Action::Send {
-            command: Command::In(_),
-            ..
-        }) => IN,
-        None | Some(Action::Send { .. }) => OUT,
-        Some(Action::Suspend { .. } | Action::Resume { .. }) => MAP,
-    };
     for action in &actions {
         text += &format!("  ({})\n", narrate::action(action));
     }
-    for word in words {
+    for word in words_for(last) {
         let mut transaction = transaction.clone();
         if !feed(&mut transaction, way, last, word, now) {
             continue;
@@ -503,6 +495,36 @@ fn section(way: &Way) -> String {
         text += &format!("  {word:<11}→ {}\n", leads_to(&mut transaction, now));
     }
     text + "\n"
+}
+
+/// Every step from one state to another that is in the table.
+pub(crate) fn edges() -> BTreeSet<(&'static str, &'static str)> {
+    let mut edges = BTreeSet::new();
+    for way in ways() {
+        let (before, actions, now) = enter(&way);
+        let last = actions.last();
+        for word in words_for(last) {
+            let mut after = before.clone();
+            if feed(&mut after, &way, last, word, now) {
+                edges.insert((before.state_name(), after.state_name()));
+            }
+        }
+    }
+    edges.retain(|(from, to)| from != to);
+    edges
+}
+
+/// What may come of an action.
+fn words_for(action: Option<&Action>) -> &'static [&'static str] {
+    match action {
+        Some(Action::Probe { .. }) => PROBE,
+        Some(Action::Send {
+            command: Command::In(_),
+            ..
+        }) => IN,
+        None | Some(Action::Send { .. }) => OUT,
+        Some(Action::Suspend { .. } | Action::Resume { .. }) => MAP,
+    }
 }
 
 /// Goes the way, answering the oldest action each time.

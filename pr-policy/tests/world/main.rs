@@ -66,6 +66,7 @@ fn every_mistake_is_found() {
         (Mutation::NoSuspend, Promise::NoLostIo),
         (Mutation::ResumeTooEarly, Promise::NoLostIo),
         (Mutation::LeaveOldKey, Promise::NoLeakedKeys),
+        (Mutation::TrustTheFanOut, Promise::NoStolenIo),
         (Mutation::RegisterBeforeCheck, Promise::NoStolenIo),
     ];
     assert_eq!(rows.map(|(mutation, _)| mutation), Mutation::ALL);
@@ -83,8 +84,10 @@ fn breach(mutation: Mutation) -> pr_policy::world::Violation {
         Mutation::CountKeys => [&[0xa], &[0xa]],
         _ => [&[0xa, 0xaa], &[0xb]],
     };
-    for ops in 3..=6 {
-        let found = explore(setting().with(mutation), &alphabet(5, keys), ops, 0);
+    // Another node has to step in.
+    let faults = u32::from(mutation == Mutation::TrustTheFanOut);
+    for ops in 2..=6 {
+        let found = explore(setting().with(mutation), &alphabet(5, keys), ops, faults);
         if let Some(violation) = found.violations.into_iter().next() {
             return violation;
         }

@@ -2,7 +2,12 @@
 //! the key, to unregister, … The map must end up as one disk does that is asked the same: a second
 //! LUN, with one nexus for each node, driven by sg_persist, is that disk.
 
-use std::process::{Child, Command, Stdio};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use xtask::error::{Error, Result};
 use xtask::guest::{Answer, Fabric, Lab, Lun, Nexus};
@@ -121,7 +126,7 @@ fn play(stage: &Stage, loss: Loss, act: Act, kind: u8) -> Result<Found> {
     let writer = Writer::start(stage)?;
     let finished = stage.run(&format!("-o {}", act.words(kind)))?;
     let state = stage.state()?;
-    let unbroken = writer.stop()?;
+    let written = writer.stop()?;
     let left = state.ours[holder];
     let living: Vec<u64> = without(&state.ours, holder);
     let key = living[0];
@@ -136,7 +141,7 @@ fn play(stage: &Stage, loss: Loss, act: Act, kind: u8) -> Result<Found> {
         "{act:?}, type {kind} left {left:#x} on the dead path: {state:?}"
     );
     if key != NONE {
-        assert!(unbroken, "{act:?}, type {kind}: I/O through the map failed");
+        assert!(written.is_unbroken(), "{act:?}, type {kind}: {written:?}");
     }
     path_returns(stage, path, loss)?;
     tidy_up(stage)?;
@@ -242,34 +247,71 @@ impl Reference {
     }
 }
 
-/// Writes through the map without a pause, past all caches.
-struct Writer(Child);
+/// Writes through the map, past all caches, and times each write.
+struct Writer {
+    ends: Arc<AtomicBool>,
+    thread: JoinHandle<Written>,
+}
+
+/// What a writer met.
+#[derive(Debug, Default)]
+struct Written {
+    blocks: usize,
+    errors: usize,
+    longest: Duration,
+}
 
 impl Writer {
     fn start(stage: &Stage) -> Result<Self> {
-        let script = format!(
-            "while dd if=/dev/zero of={} bs=4k count=1 oflag=direct status=none; do :; done",
-            stage.map.node()
-        );
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", &script])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command
-            .spawn()
-            .map(Self)
-            .map_err(|error| Error::unexpected(error.to_string()))
+        let map = OpenOptions::new()
+            .write(true)
+            .custom_flags(O_DIRECT)
+            .open(stage.map.node())
+            .map_err(|error| Error::unexpected(error.to_string()))?;
+        let ends = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&ends);
+        let thread = std::thread::spawn(move || {
+            let mut written = Written::default();
+            while !told.load(Ordering::Relaxed) {
+                written.write(&map);
+                // One that never rests would take the emulated processors from all others.
+                std::thread::park_timeout(REST);
+            }
+            written
+        });
+        Ok(Self { ends, thread })
     }
 
-    /// Ends it; `true` if no write had failed.
-    fn stop(mut self) -> Result<bool> {
-        let ended = self
-            .0
-            .try_wait()
-            .map_err(|error| Error::unexpected(error.to_string()))?;
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-        Ok(ended.is_none())
+    /// What it met until now.
+    fn stop(self) -> Result<Written> {
+        self.ends.store(true, Ordering::Relaxed);
+        let written = self.thread.join();
+        written.map_err(|_| Error::unexpected("the writer panicked"))
     }
 }
+
+impl Written {
+    fn write(&mut self, map: &File) {
+        let buffer = vec![0_u8; 2 * BLOCK];
+        let aligned = buffer.as_ptr().align_offset(BLOCK);
+        let start = Instant::now();
+        match map.write_at(&buffer[aligned..aligned + BLOCK], 0) {
+            Ok(_) => self.blocks += 1,
+            Err(_) => self.errors += 1,
+        }
+        self.longest = self.longest.max(start.elapsed());
+    }
+
+    /// Some writes, none of which failed or stood for longer than a self-preempt may take; five
+    /// times that in an emulated guest.
+    fn is_unbroken(&self) -> bool {
+        self.blocks > 0 && self.errors == 0 && self.longest < Duration::from_secs(10)
+    }
+}
+
+const BLOCK: usize = 4096;
+
+/// `include/uapi/asm-generic/fcntl.h`, as on x86-64.
+const O_DIRECT: i32 = 0o40000;
+
+const REST: Duration = Duration::from_millis(20);
