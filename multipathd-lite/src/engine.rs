@@ -179,7 +179,10 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let rested = self.maps.values().filter_map(|notes| notes.rest_until);
-        rested.chain(self.next_check()).chain(self.next_stop()).min()
+        rested
+            .chain(self.next_check())
+            .chain(self.next_stop())
+            .min()
     }
 
     /// What to do next.
@@ -221,7 +224,8 @@ impl Engine {
         if self.map_reading.begin() {
             let known = self.model.maps.values();
             let known = known.filter_map(|map| Some((map.device?, map.event_nr)));
-            self.tasks.push_back(Task::Read(ReadOrder::Maps(known.collect())));
+            self.tasks
+                .push_back(Task::Read(ReadOrder::Maps(known.collect())));
         }
     }
 
@@ -327,7 +331,11 @@ impl Reading {
     /// Whether it has to be started now.
     fn begin(&mut self) -> bool {
         let starts = *self == Self::Idle;
-        *self = if starts { Self::UnderWay } else { Self::OutOfDate };
+        *self = if starts {
+            Self::UnderWay
+        } else {
+            Self::OutOfDate
+        };
         starts
     }
 

@@ -27,7 +27,7 @@ pub use pool::Pool;
 
 use crate::ask::ReplyTo;
 use crate::event::BooksRead;
-use crate::rules::{MapRules, Rules};
+use crate::rules::{Files, MapRules, Naming, Rules};
 
 /// Something to be done, apart from the loop.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ pub struct KeySource {
 pub struct WorkOrder {
     /// The map.
     pub wwid: String,
-    /// The kernel's name of it, or the one that it is to have.
+    /// The kernel's name of it; its WWID while it has none.
     pub name: String,
     /// Its number, if the kernel has it.
     pub device: Option<DeviceNumber>,
@@ -124,6 +124,14 @@ pub struct Assembly {
     pub handler: Option<String>,
     /// The paths it is made of.
     pub paths: Vec<Member>,
+}
+
+impl Assembly {
+    /// Where its name comes from.
+    #[must_use]
+    pub fn naming(&self) -> &Naming {
+        &self.rules.naming
+    }
 }
 
 /// A path for a table.
@@ -225,4 +233,6 @@ pub enum Fact {
 pub struct Tools {
     /// Where things are.
     pub host: Arc<Host>,
+    /// Names and WWIDs.
+    pub files: Arc<Files>,
 }

@@ -11,6 +11,7 @@ use mpath_state::{PrStatus, StoredKey};
 use super::Engine;
 use crate::ask::{Ask, ReplyTo};
 use crate::model::{Activity, Map, PathUse, Settling};
+use crate::rules::Naming;
 use crate::tasks::{Deed, Errand, Fact, ReadOrder, Task};
 
 impl Engine {
@@ -80,9 +81,8 @@ impl Engine {
     fn distrust(&mut self, map: &Map, device: DeviceNumber) {
         self.unsettle(device);
         self.check_now(device);
-        let state = |device: DeviceNumber| {
-            self.model.paths.get(&device).and_then(|path| path.dm_state)
-        };
+        let state =
+            |device: DeviceNumber| self.model.paths.get(&device).and_then(|path| path.dm_state);
         let is_active = |device: DeviceNumber| state(device) == Some(PathState::Active);
         let has_other = map.paths().any(|other| other != device && is_active(other));
         if is_active(device) && has_other {
@@ -116,7 +116,11 @@ impl Engine {
         if let Some(map) = self.model_mut().map_mut(&map.wwid) {
             map.pr.holds = holds;
         }
-        let fact = if holds == PrStatus::Set { Fact::Holds } else { Fact::HoldsNot };
+        let fact = if holds == PrStatus::Set {
+            Fact::Holds
+        } else {
+            Fact::HoldsNot
+        };
         self.remember(&map, fact);
         None
     }
@@ -142,7 +146,10 @@ impl Engine {
             };
         };
         let device = path.scsi.device;
-        let map = path.map().and_then(|wwid| self.model.maps.get(wwid)).map(Arc::clone);
+        let map = path
+            .map()
+            .and_then(|wwid| self.model.maps.get(wwid))
+            .map(Arc::clone);
         match (verb, map.as_ref().and_then(|map| map.device)) {
             (Verb::Add, _) => self.add_path(device, reply),
             (Verb::Remove, _) => self.remove_path(device, reply),
@@ -169,7 +176,11 @@ impl Engine {
     }
 
     fn remove_path(&mut self, device: DeviceNumber, reply: ReplyTo) {
-        let wwid = self.model.paths.get(&device).and_then(|path| path.map().map(str::to_owned));
+        let wwid = self
+            .model
+            .paths
+            .get(&device)
+            .and_then(|path| path.map().map(str::to_owned));
         if let Some(path) = self.model_mut().path_mut(device) {
             path.usage = PathUse::None("removed by a client".to_owned());
         }
@@ -201,7 +212,7 @@ impl Engine {
     /// It may be one that was removed, or that nobody has made.
     fn asked_of_unknown_map(&mut self, verb: Verb, name: &str, reply: ReplyTo) {
         let wwids = self.maps.keys().find(|wwid| {
-            wwid.as_str() == name || self.rules_of(wwid).name == name
+            wwid.as_str() == name || self.rules_of(wwid).naming == Naming::Fixed(name.to_owned())
         });
         match (verb, wwids.cloned()) {
             (Verb::Add, Some(wwid)) => {
@@ -263,13 +274,17 @@ impl Engine {
             }
         }
         if let Deed::Message { .. } = deed {
-            for device in wwid.map(|wwid| self.members_by_wwid(wwid)).unwrap_or_default() {
+            for device in wwid
+                .map(|wwid| self.members_by_wwid(wwid))
+                .unwrap_or_default()
+            {
                 if let Some(notes) = self.paths.get_mut(&device) {
                     notes.is_fail_sent &= reply == Reply::Ok;
                 }
             }
         }
-        self.answers.extend(reply_to.map(|reply_to| (reply_to, reply)));
+        self.answers
+            .extend(reply_to.map(|reply_to| (reply_to, reply)));
     }
 }
 

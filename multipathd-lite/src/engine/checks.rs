@@ -18,7 +18,9 @@ impl Engine {
     pub(super) fn begin_checks(&mut self) {
         let mut room = MAX_CHECKS.saturating_sub(self.young_checks());
         let is_free = |device: &DeviceNumber| {
-            self.paths.get(device).is_some_and(|notes| notes.checking.is_none())
+            self.paths
+                .get(device)
+                .is_some_and(|notes| notes.checking.is_none())
         };
         let paths = self.model.paths.values();
         let mut due: Vec<(Instant, DeviceNumber)> = paths
@@ -58,7 +60,13 @@ impl Engine {
             let notes = self.paths.get(&path.scsi.device);
             path.map().is_some() && notes.is_some_and(|notes| notes.checking.is_none())
         };
-        let due = self.model.paths.values().filter(is_free).map(|path| path.schedule.due).min()?;
+        let due = self
+            .model
+            .paths
+            .values()
+            .filter(is_free)
+            .map(|path| path.schedule.due)
+            .min()?;
         if self.young_checks() < MAX_CHECKS {
             return Some(due);
         }
@@ -134,7 +142,10 @@ impl Engine {
             return intervals.polling;
         }
         let longer = path.schedule.interval * 2;
-        longer.clamp(intervals.polling, intervals.max_polling.max(intervals.polling))
+        longer.clamp(
+            intervals.polling,
+            intervals.max_polling.max(intervals.polling),
+        )
     }
 
     fn path_is_dead(&mut self, device: DeviceNumber, before: CheckState) {
@@ -145,7 +156,10 @@ impl Engine {
         let Some(path) = self.model.paths.get(&device) else {
             return;
         };
-        let is_sent = self.paths.get(&device).is_some_and(|notes| notes.is_fail_sent);
+        let is_sent = self
+            .paths
+            .get(&device)
+            .is_some_and(|notes| notes.is_fail_sent);
         if path.dm_state == Some(PathState::Active) && !is_sent {
             self.fail_in_kernel(device);
         }

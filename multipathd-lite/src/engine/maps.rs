@@ -11,7 +11,7 @@ use mpath_state::PrStatus;
 use super::Engine;
 use crate::event::BooksRead;
 use crate::model::{CheckState, Group, Map, Path, PathUse, Queueing, Settling};
-use crate::rules::{MapRules, Policy};
+use crate::rules::{MapRules, Naming};
 use crate::tasks::check::SLOW;
 use crate::tasks::{Assembly, Deed, Errand, FoundMap, Health, Member, Task, WorkOrder, table};
 
@@ -77,7 +77,9 @@ impl Engine {
             if was == state && known.fail_count == fail_count {
                 continue;
             }
-            if state != Some(PathState::Active) && let Some(notes) = self.paths.get_mut(&device) {
+            if state != Some(PathState::Active)
+                && let Some(notes) = self.paths.get_mut(&device)
+            {
                 notes.is_fail_sent = false;
             }
             if let Some(path) = self.model_mut().path_mut(device) {
@@ -145,7 +147,9 @@ impl Engine {
     /// New paths get a moment to be checked, so that a map is not made path by path.
     fn first_checks_end(&self, wwid: &str) -> Option<Instant> {
         let members = self.members(wwid);
-        let new = members.iter().filter(|path| path.check == CheckState::Unchecked);
+        let new = members
+            .iter()
+            .filter(|path| path.check == CheckState::Unchecked);
         let found = new.filter_map(|path| self.paths.get(&path.scsi.device));
         let end = found.map(|notes| notes.found_at + SLOW).max()?;
         (end > self.now).then_some(end)
@@ -160,13 +164,15 @@ impl Engine {
             return None;
         }
         let rules = self.rules_of(wwid);
-        let settle = members.iter().filter(|path| works(path) && is_to_be_settled(path));
+        let settle = members
+            .iter()
+            .filter(|path| works(path) && is_to_be_settled(path));
         let is_failed = |path: &&&Arc<Path>| path.dm_state == Some(PathState::Failed);
         let reinstate = members.iter().filter(|path| works(path)).filter(is_failed);
         let is_removal = notes.is_removal_wanted || (members.is_empty() && map.is_some());
         let order = WorkOrder {
             wwid: wwid.to_owned(),
-            name: map.map_or_else(|| rules.name.clone(), |map| map.name.clone()),
+            name: map.map_or_else(|| wwid.to_owned(), |map| map.name.clone()),
             device: map.and_then(|map| map.device),
             key: self.key_source(wwid),
             recover: notes.has_leftover && map.is_some(),
@@ -189,12 +195,10 @@ impl Engine {
         rules: MapRules,
     ) -> Option<Assembly> {
         let first = members.first()?;
-        let handler = members.iter().filter_map(|path| self.paths.get(&path.scsi.device));
-        let mut rules = rules;
+        let handler = members
+            .iter()
+            .filter_map(|path| self.paths.get(&path.scsi.device));
         let handler = handler.map(|notes| notes.handler.clone()).next().flatten();
-        if rules.policy == Policy::GroupByPrio && handler.is_none() {
-            rules.policy = Policy::Failover;
-        }
         let assembly = Assembly {
             size: first.size,
             rules,
@@ -204,7 +208,10 @@ impl Engine {
         let Some(map) = map else {
             return Some(assembly);
         };
-        let is_wanted = self.maps.get(wwid).is_some_and(|notes| notes.is_reload_wanted);
+        let is_wanted = self
+            .maps
+            .get(wwid)
+            .is_some_and(|notes| notes.is_reload_wanted);
         (is_wanted || self.differs(map, &assembly)).then_some(assembly)
     }
 
@@ -214,19 +221,24 @@ impl Engine {
         let present: BTreeSet<DeviceNumber> = map.paths().collect();
         let known: BTreeSet<DeviceNumber> =
             assembly.paths.iter().map(|member| member.device).collect();
-        let is_missing = |member: &&Member| {
-            member.health == Health::Works && !present.contains(&member.device)
-        };
+        let is_missing =
+            |member: &&Member| member.health == Health::Works && !present.contains(&member.device);
         if assembly.paths.iter().any(|member| is_missing(&member)) {
             return true;
         }
         if present.iter().any(|device| !known.contains(device)) {
             // The last one that works is not given up for one that is gone.
-            return assembly.paths.iter().any(|member| member.health == Health::Works);
+            return assembly
+                .paths
+                .iter()
+                .any(|member| member.health == Health::Works);
         }
         let wanted = table::table(assembly, |member| present.contains(&member.device));
-        let groups: Vec<BTreeSet<DeviceNumber>> =
-            map.groups.iter().map(|group| group.paths.iter().copied().collect()).collect();
+        let groups: Vec<BTreeSet<DeviceNumber>> = map
+            .groups
+            .iter()
+            .map(|group| group.paths.iter().copied().collect())
+            .collect();
         let wanted_groups: Vec<BTreeSet<DeviceNumber>> = wanted
             .groups
             .iter()
@@ -236,23 +248,35 @@ impl Engine {
     }
 
     fn rename(&self, map: Option<&Arc<Map>>, rules: &MapRules) -> Option<String> {
-        let map = map?;
-        let is_free = !self.model.maps.values().any(|other| other.name == rules.name);
-        (rules.is_named && map.name != rules.name && is_free).then(|| rules.name.clone())
+        let (map, Naming::Fixed(name)) = (map?, &rules.naming) else {
+            return None;
+        };
+        let is_free = !self.model.maps.values().any(|other| other.name == *name);
+        (map.name != *name && is_free).then(|| name.clone())
     }
 
     /// What the configuration says of a map.
     pub(super) fn rules_of(&self, wwid: &str) -> MapRules {
         let source = self.key_source(wwid);
         let (vendor, product) = &source.vendor_product;
-        self.rules.map(wwid, vendor, product)
+        let is_alua = self
+            .members(wwid)
+            .iter()
+            .any(|path| path.scsi.access_state.is_some());
+        self.rules.map(wwid, (vendor, product), is_alua)
     }
 
     fn mean_priority(&self, devices: &[DeviceNumber]) -> i32 {
-        let known = devices.iter().filter_map(|device| self.model.paths.get(device));
+        let known = devices
+            .iter()
+            .filter_map(|device| self.model.paths.get(device));
         let priorities: Vec<i32> = known.map(|path| path.priority).collect();
         let count = i32::try_from(priorities.len()).unwrap_or(i32::MAX);
-        if count == 0 { 0 } else { priorities.iter().sum::<i32>() / count }
+        if count == 0 {
+            0
+        } else {
+            priorities.iter().sum::<i32>() / count
+        }
     }
 
     /// What is remembered of a map is what is shown.
@@ -306,7 +330,10 @@ impl Engine {
             let is_over = now >= since + Duration::from_secs(seconds.into());
             if is_over && !notes.has_stopped_queueing {
                 notes.has_stopped_queueing = true;
-                tracing::warn!("{}: no path for {seconds} s, I/O fails from now on", map.name);
+                tracing::warn!(
+                    "{}: no path for {seconds} s, I/O fails from now on",
+                    map.name
+                );
                 self.set_queueing(&map, "fail_if_no_path");
             }
         }
@@ -325,8 +352,12 @@ impl Engine {
     }
 
     fn has_active_path(&self, map: &Map) -> bool {
-        let paths = map.paths().filter_map(|device| self.model.paths.get(&device));
-        paths.into_iter().any(|path| path.dm_state == Some(PathState::Active))
+        let paths = map
+            .paths()
+            .filter_map(|device| self.model.paths.get(&device));
+        paths
+            .into_iter()
+            .any(|path| path.dm_state == Some(PathState::Active))
     }
 
     fn set_queueing(&mut self, map: &Map, text: &str) {
@@ -347,7 +378,11 @@ impl Engine {
     pub(super) fn dm_state(&self, device: DeviceNumber) -> Option<PathState> {
         let is_in = |map: &&Arc<Map>| map.paths().any(|path| path == device);
         // Its state is not kept with the map; the next look at it will tell.
-        self.model.maps.values().find(is_in).map(|_| PathState::Active)
+        self.model
+            .maps
+            .values()
+            .find(is_in)
+            .map(|_| PathState::Active)
     }
 }
 
@@ -377,7 +412,11 @@ fn member(path: &Path) -> Member {
     Member {
         device: path.scsi.device,
         priority: path.priority,
-        health: if works(path) { Health::Works } else { Health::Failed },
+        health: if works(path) {
+            Health::Works
+        } else {
+            Health::Failed
+        },
         is_settled: path.settling == Settling::Settled,
     }
 }

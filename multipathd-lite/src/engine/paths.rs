@@ -19,14 +19,20 @@ impl Engine {
         } = found;
         let device = scsi.device;
         let now = self.now;
-        let is_other = |known: &Path| {
-            known.scsi.wwid != scsi.wwid || known.scsi.hctl != scsi.hctl
-        };
+        let is_other = |known: &Path| known.scsi.wwid != scsi.wwid || known.scsi.hctl != scsi.hctl;
         // A number that was given out again, without its removal having been heard.
-        if self.model.paths.get(&device).is_some_and(|known| is_other(known)) {
+        if self
+            .model
+            .paths
+            .get(&device)
+            .is_some_and(|known| is_other(known))
+        {
             self.path_gone(device);
         }
-        let notes = self.paths.entry(device).or_insert_with(|| PathNotes::new(now));
+        let notes = self
+            .paths
+            .entry(device)
+            .or_insert_with(|| PathNotes::new(now));
         notes.handler = handler;
         let dm_state = self.dm_state(device);
         let model = self.model_mut();
@@ -88,7 +94,11 @@ impl Engine {
                 None => fit.push(device),
             }
         }
-        let exists = self.model.maps.get(wwid).is_some_and(|map| map.device.is_some());
+        let exists = self
+            .model
+            .maps
+            .get(wwid)
+            .is_some_and(|map| map.device.is_some());
         let usage = if exists || self.rules.makes_map(wwid, fit.len()) {
             PathUse::Map(wwid.to_owned())
         } else {
@@ -124,9 +134,9 @@ impl Engine {
 
     pub(super) fn key_source(&self, wwid: &str) -> KeySource {
         let first = self.members(wwid).first().map(|path| &path.scsi);
-        let text = |field: fn(&ScsiDevice) -> &String| first.map_or_else(String::new, |it| {
-            field(it).clone()
-        });
+        let text = |field: fn(&ScsiDevice) -> &String| {
+            first.map_or_else(String::new, |it| field(it).clone())
+        };
         KeySource {
             rules: Arc::clone(&self.rules),
             vendor_product: (text(|scsi| &scsi.vendor), text(|scsi| &scsi.model)),
@@ -179,7 +189,11 @@ fn priority(scsi: &ScsiDevice) -> i32 {
         state if *state == AccessState::STANDBY => (1, 80),
         _ => (0, 0),
     };
-    base + if scsi.preferred == Some(true) { preference } else { 0 }
+    base + if scsi.preferred == Some(true) {
+        preference
+    } else {
+        0
+    }
 }
 
 /// What a path that was not looked at is used for.

@@ -23,7 +23,11 @@ impl Engine {
         let name = report.found.as_ref().map(|found| found.map.name.clone());
         for device in &report.reinstated {
             self.model_mut().counters.paths_reinstated += 1;
-            let path = self.model.paths.get(device).map(|path| path.scsi.name.clone());
+            let path = self
+                .model
+                .paths
+                .get(device)
+                .map(|path| path.scsi.name.clone());
             let (path, name) = (path.unwrap_or_default(), name.as_deref().unwrap_or(&wwid));
             tracing::info!("{name}: {path} [{device}] reinstated");
         }
@@ -32,7 +36,9 @@ impl Engine {
             None if self.model.maps.contains_key(&wwid) => self.forget_map(&wwid),
             None => {}
         }
-        if report.is_loaded && let Some(map) = self.model_mut().map_mut(&wwid) {
+        if report.is_loaded
+            && let Some(map) = self.model_mut().map_mut(&wwid)
+        {
             map.table_loads += 1;
         }
         if let Some(books) = &report.books {
@@ -62,7 +68,8 @@ impl Engine {
             },
             false => Reply::Ok,
         };
-        self.answers.extend(waiting.into_iter().map(|reply_to| (reply_to, reply())));
+        self.answers
+            .extend(waiting.into_iter().map(|reply_to| (reply_to, reply())));
         if !report.problems.is_empty() {
             let pause = self.retry_pause(&report.wwid);
             self.rest(&report.wwid, pause);

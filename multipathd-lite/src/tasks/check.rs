@@ -45,12 +45,7 @@ impl Checks {
     ///
     /// # Errors
     /// There is no process or descriptor left.
-    pub fn begin(
-        &mut self,
-        roots: &Roots,
-        order: &CheckOrder,
-        now: Instant,
-    ) -> io::Result<Begun> {
+    pub fn begin(&mut self, roots: &Roots, order: &CheckOrder, now: Instant) -> io::Result<Begun> {
         if self.running.contains_key(&order.device) {
             return Ok(Begun::Running);
         }

@@ -57,7 +57,8 @@ impl Tools {
 
     fn with_dm(&self, call: impl FnOnce(&DmControl) -> Result<(), DmError>) -> Result<(), String> {
         let dm = DmControl::open_in(&self.host.roots);
-        dm.and_then(|dm| call(&dm)).map_err(|error| error.to_string())
+        dm.and_then(|dm| call(&dm))
+            .map_err(|error| error.to_string())
     }
 
     fn resume(&self, map: DeviceNumber) -> Result<(), String> {

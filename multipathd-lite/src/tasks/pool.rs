@@ -91,7 +91,10 @@ mod tests {
             pool.run(move || sender.send(number).unwrap());
         }
         drop(sender);
-        assert_eq!(receiver.iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+        assert_eq!(
+            receiver.iter().collect::<Vec<_>>(),
+            (0..100).collect::<Vec<_>>()
+        );
     }
 
     #[test]

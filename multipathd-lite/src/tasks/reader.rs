@@ -21,7 +21,7 @@ impl Tools {
     pub fn read(&self, order: ReadOrder) -> Event {
         let host = &*self.host;
         match order {
-            ReadOrder::Rules => Event::RulesRead(Box::new(Rules::load(host))),
+            ReadOrder::Rules => Event::RulesRead(Box::new(Rules::load(host, &self.files))),
             ReadOrder::Host(rules) => Event::Scanned(Box::new(scan(host, &rules))),
             ReadOrder::Path(device) => Event::PathRead {
                 device,
@@ -53,7 +53,9 @@ fn scan(host: &Host, rules: &Arc<Rules>) -> Scanned {
             sources.insert(wwid.clone(), source);
         }
     }
-    let books = sources.iter().map(|(wwid, source)| read_books(host, wwid, source));
+    let books = sources
+        .iter()
+        .map(|(wwid, source)| read_books(host, wwid, source));
     let books = books.collect();
     Scanned { paths, maps, books }
 }
@@ -79,11 +81,16 @@ fn read_maps(host: &Host, known: &BTreeMap<DeviceNumber, u32>) -> MapsRead {
         Vec::new()
     });
     for listed in listed {
-        let is_other = listed.uuid.as_ref().is_some_and(|uuid| !uuid.starts_with(UUID_PREFIX));
+        let is_other = listed
+            .uuid
+            .as_ref()
+            .is_some_and(|uuid| !uuid.starts_with(UUID_PREFIX));
         if is_other {
             continue;
         }
-        let events = listed.event_nr.or_else(|| Some(dm.info(listed.device.into()).ok()?.event_nr));
+        let events = listed
+            .event_nr
+            .or_else(|| Some(dm.info(listed.device.into()).ok()?.event_nr));
         read.all.push(listed.device);
         if events.is_some() && known.get(&listed.device).copied() == events {
             continue;
@@ -99,16 +106,22 @@ fn read_maps(host: &Host, known: &BTreeMap<DeviceNumber, u32>) -> MapsRead {
 
 /// What is remembered of a map: its record, its key, and whether something was cut off.
 pub(super) fn read_books(host: &Host, wwid: &str, key: &KeySource) -> BooksRead {
-    let record = RecordDir::new(&host.run_dir).peek(wwid).unwrap_or_else(|error| {
-        tracing::warn!("{wwid}: {error}");
-        None
-    });
+    let record = RecordDir::new(&host.run_dir)
+        .peek(wwid)
+        .unwrap_or_else(|error| {
+            tracing::warn!("{wwid}: {error}");
+            None
+        });
     let (vendor, product) = &key.vendor_product;
+    let vendor_product = (vendor.as_str(), product.as_str());
     let prkeys = PrKeysFile::new(&host.prkeys);
-    let configured = key.rules.key(wwid, vendor, product, &prkeys).unwrap_or_else(|error| {
-        tracing::warn!("{wwid}: {error}");
-        None
-    });
+    let configured = key
+        .rules
+        .key(wwid, vendor_product, &prkeys)
+        .unwrap_or_else(|error| {
+            tracing::warn!("{wwid}: {error}");
+            None
+        });
     BooksRead {
         wwid: wwid.to_owned(),
         record,

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use dm_multipath::DeviceNumber;
-use dm_multipath::table::{
-    Features, HwHandler, MultipathTable, Selector, TableGroup, TablePath,
-};
+use dm_multipath::table::{Features, HwHandler, MultipathTable, Selector, TableGroup, TablePath};
 
 use super::{Assembly, Member};
 use crate::model::Queueing;
@@ -46,9 +44,7 @@ pub fn is_same(one: &MultipathTable, other: &MultipathTable) -> bool {
         table.groups.iter().map(name).collect()
     };
     let queues = |table: &MultipathTable| table.features.queue_if_no_path();
-    paths(one) == paths(other)
-        && selectors(one) == selectors(other)
-        && queues(one) == queues(other)
+    paths(one) == paths(other) && selectors(one) == selectors(other) && queues(one) == queues(other)
 }
 
 /// The best group first; paths and groups of the same priority in the order they came.
@@ -115,7 +111,7 @@ const QUEUE: &str = "queue_if_no_path";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Failback;
+    use crate::rules::{Failback, Naming};
     use crate::tasks::Health;
 
     fn assembly(policy: Policy, queueing: Queueing, priorities: &[i32]) -> Assembly {
@@ -128,7 +124,7 @@ mod tests {
         Assembly {
             size: 8192,
             rules: MapRules {
-                name: "mpatha".to_owned(),
+                naming: Naming::Wwid,
                 policy,
                 selector: "service-time 0".to_owned(),
                 queueing,

@@ -8,6 +8,8 @@ use dm_multipath::sys::dm::{DmTarget, LoadMode, RemoveMode, SuspendFlags, UdevCo
 use dm_multipath::sys::{DmControl, DmError};
 use dm_multipath::table::{MULTIPATH_TARGET, MultipathTable};
 use dm_multipath::{DeviceNumber, Roots};
+use mpath_state::bindings::BindingsFile;
+use mpath_state::wwids::WwidsFile;
 use mpathpersist::{Custody, Device, Failure, Host, Settled, Verdict};
 
 use super::errand::LOCK_PATIENCE;
@@ -15,12 +17,13 @@ use super::reader::{UUID_PREFIX, read_books};
 use super::table::{is_same, table};
 use super::{Assembly, FoundMap, Health, Member, Tools, WorkOrder, WorkReport};
 use crate::event::Event;
+use crate::rules::{Files, Naming};
 
 impl Tools {
     /// Does everything that is ordered; the report is the event.
     #[must_use]
     pub fn work(&self, order: &WorkOrder) -> Event {
-        let mut work = Work::new(&self.host, order);
+        let mut work = Work::new(self, order);
         match DmControl::open_in(&self.host.roots) {
             Ok(dm) => work.run(&dm),
             Err(error) => work.note(&error),
@@ -31,16 +34,20 @@ impl Tools {
 
 struct Work<'a> {
     host: &'a Host,
+    files: &'a Files,
     order: &'a WorkOrder,
+    name: String,
     device: Option<DeviceNumber>,
     report: WorkReport,
 }
 
 impl<'a> Work<'a> {
-    fn new(host: &'a Host, order: &'a WorkOrder) -> Self {
+    fn new(tools: &'a Tools, order: &'a WorkOrder) -> Self {
         Self {
-            host,
+            host: &tools.host,
+            files: &tools.files,
             order,
+            name: order.name.clone(),
             device: order.device,
             report: WorkReport {
                 wwid: order.wwid.clone(),
@@ -173,16 +180,39 @@ impl<'a> Work<'a> {
         wanted: &MultipathTable,
     ) -> Result<(), DmError> {
         let uuid = format!("{UUID_PREFIX}{}", self.order.wwid);
-        let device = dm.create(&self.order.name, Some(&uuid))?.device;
+        self.name = self.name_for_new(assembly.naming());
+        let device = dm.create(&self.name, Some(&uuid))?.device;
         if let Err(error) = self.load(dm, device, assembly, wanted) {
             // What has no table is of no use to anybody.
             let _ = dm.remove(device.into(), RemoveMode::Now, UdevCookie::NONE);
             return Err(error);
         }
         self.device = Some(device);
-        let made = link_unless_udev(&self.host.roots, &self.order.name, device);
+        let made = link_unless_udev(&self.host.roots, &self.name, device);
         self.note_result(made);
+        let on_file = WwidsFile::new(&self.files.wwids).add(&self.order.wwid);
+        self.note_result(on_file);
         Ok(())
+    }
+
+    /// A name that cannot be put on file is no reason to be without a map.
+    fn name_for_new(&mut self, naming: &Naming) -> String {
+        let wwid = &self.order.wwid;
+        match naming {
+            Naming::Fixed(name) => name.clone(),
+            Naming::Wwid => wwid.clone(),
+            Naming::NextFree { prefix } => {
+                let mapper = self.host.roots.dev.join("mapper");
+                let is_taken = |name: &str| mapper.join(name).exists();
+                let file = BindingsFile::new(&self.files.bindings);
+                file.allocate(wwid, prefix, None, is_taken)
+                    .unwrap_or_else(|error| {
+                        let path = self.files.bindings.display();
+                        tracing::warn!("{wwid}: no name from {path}: {error}");
+                        wwid.clone()
+                    })
+            }
+        }
     }
 
     fn load(
@@ -198,7 +228,11 @@ impl<'a> Work<'a> {
             target_type: MULTIPATH_TARGET.to_owned(),
             params: wanted.to_string(),
         };
-        dm.load(device.into(), std::slice::from_ref(&target), LoadMode::ReadWrite)?;
+        dm.load(
+            device.into(),
+            std::slice::from_ref(&target),
+            LoadMode::ReadWrite,
+        )?;
         let cookie = match (self.device.is_some(), wanted.groups.is_empty()) {
             (_, true) => UdevCookie::PRIMARY_SOURCE.with(UdevCookie::MULTIPATH_NO_PATHS),
             (true, false) => UdevCookie::PRIMARY_SOURCE.with(UdevCookie::MULTIPATH_RELOAD),
@@ -210,8 +244,17 @@ impl<'a> Work<'a> {
             return Err(error);
         }
         self.report.is_loaded = true;
-        let verb = if self.device.is_some() { "reload" } else { "create" };
-        tracing::info!("{}: {verb} [{} {}]", self.order.name, assembly.size, target.params);
+        let verb = if self.device.is_some() {
+            "reload"
+        } else {
+            "create"
+        };
+        tracing::info!(
+            "{}: {verb} [{} {}]",
+            self.name,
+            assembly.size,
+            target.params
+        );
         Ok(())
     }
 
@@ -234,8 +277,8 @@ impl<'a> Work<'a> {
         };
         for path in &self.order.reinstate {
             let verdict = self.verdict(*path);
-            let must_wait = self.order.settle.contains(path)
-                && !verdict.is_some_and(Verdict::is_settled);
+            let must_wait =
+                self.order.settle.contains(path) && !verdict.is_some_and(Verdict::is_settled);
             if must_wait {
                 continue;
             }
