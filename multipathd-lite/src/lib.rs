@@ -30,12 +30,16 @@
 //! [`Heart`](event_loop::Heart) is called at least that often as it says, for a watchdog.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod ask;
 pub mod engine;
 pub mod event;
 pub mod event_loop;
 pub mod model;
 pub mod rules;
+pub mod server;
+pub mod show;
+pub mod tally;
 pub mod tasks;
 
 pub use ask::{Ask, Handle, ReplyTo};
