@@ -18,7 +18,6 @@ mod listener;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -290,15 +289,18 @@ impl<C: Core> Server<C> {
     }
 
     fn serve(&mut self, id: ClientId, flags: EpollFlags) {
-        let gone = EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
+        let gone = flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR);
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
         let now = Instant::now();
         let progress = match flags {
-            flags if flags.intersects(gone) => Progress::Closed,
-            flags if flags.contains(EpollFlags::EPOLLOUT) => client.write(),
-            _ => client.read(now),
+            // What it sent before it went still counts.
+            flags if flags.contains(EpollFlags::EPOLLIN) && client.is_listened_to() => {
+                client.read(now)
+            }
+            _ if gone => Progress::Closed,
+            _ => client.write(),
         };
         match progress {
             Progress::Closed => self.close(id),

@@ -85,9 +85,14 @@ impl Client {
         }
     }
 
+    /// Whether it may send something now.
+    pub(super) const fn is_listened_to(&self) -> bool {
+        matches!(self.state, State::Idle { .. } | State::Receiving { .. })
+    }
+
     /// Reads once.
     pub(super) fn read(&mut self, now: Instant) -> Progress {
-        if !self.interest().contains(EpollFlags::EPOLLIN) {
+        if !self.is_listened_to() {
             return Progress::Stuck;
         }
         let mut chunk = [0; READ_CHUNK];
@@ -106,7 +111,7 @@ impl Client {
 
     /// The next request, if it has arrived and nothing is under way.
     pub(super) fn poll_request(&mut self, now: Instant) -> Result<Option<String>, FrameError> {
-        if !self.interest().contains(EpollFlags::EPOLLIN) {
+        if !self.is_listened_to() {
             return Ok(None);
         }
         let text = self.decoder.poll_text()?;
