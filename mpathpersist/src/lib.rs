@@ -9,16 +9,19 @@
 
 mod books;
 pub mod cli;
+mod custody;
 mod daemon;
 mod device;
 mod event_log;
 pub mod executor;
 mod host;
 mod kernel;
+mod leftover;
 mod map;
 mod operations;
 mod run;
 
+pub use custody::{Custody, Holder, Settled, Verdict};
 pub use daemon::{Daemon, DaemonError};
 pub use device::{Device, HostRunner};
 pub use host::Host;

@@ -35,6 +35,7 @@ pub mod ask;
 pub mod engine;
 pub mod event;
 pub mod event_loop;
+mod lock_watch;
 pub mod model;
 pub mod rules;
 pub mod server;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use map::{Group, Map, Queueing};
+pub(crate) use path::NOT_LOOKED_AT;
 pub use path::{CheckState, Path, PathUse, Schedule};
 pub use pr::{PrState, Settling};
 

@@ -78,7 +78,7 @@ impl Path {
         Self {
             scsi,
             size,
-            usage: PathUse::None("not looked at yet".to_owned()),
+            usage: PathUse::None(NOT_LOOKED_AT.to_owned()),
             check: CheckState::Unchecked,
             message: String::new(),
             dm_state: None,
@@ -101,6 +101,9 @@ impl Path {
         }
     }
 }
+
+/// Why a path that was just found is in no map.
+pub(crate) const NOT_LOOKED_AT: &str = "not looked at yet";
 
 impl CheckState {
     /// Whether the path may be in use in this state.
