@@ -32,13 +32,18 @@
 
 pub mod answers;
 pub mod ask;
+pub mod client;
+pub mod command_line;
 pub mod engine;
 pub mod event;
 pub mod event_loop;
 mod lock_watch;
+pub mod log;
 pub mod model;
+pub mod pid_file;
 pub mod rules;
 pub mod server;
+pub mod service;
 pub mod show;
 pub mod tally;
 pub mod tasks;
