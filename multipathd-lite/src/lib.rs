@@ -30,13 +30,22 @@
 //! [`Heart`](event_loop::Heart) is called at least that often as it says, for a watchdog.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod ask;
+pub mod client;
+pub mod command_line;
 pub mod engine;
 pub mod event;
 pub mod event_loop;
 mod lock_watch;
+pub mod log;
 pub mod model;
+pub mod pid_file;
 pub mod rules;
+pub mod server;
+pub mod service;
+pub mod show;
+pub mod tally;
 pub mod tasks;
 
 pub use ask::{Ask, Handle, ReplyTo};

@@ -1,26 +1,62 @@
 //! The `multipathd-lite` command: daemon, or client of one.
 #![forbid(unsafe_code)]
 
-use std::io;
-use std::sync::Arc;
-use std::time::Instant;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
 
+use mpath_state::config::Config;
 use mpathpersist::Host;
-use multipathd_lite::engine::Engine;
-use multipathd_lite::event_loop::EventLoop;
-use multipathd_lite::rules::{Files, Rules};
-use multipathd_lite::tasks::Tools;
+use multipathd_lite::client::{Client, ClientError, Outcome};
+use multipathd_lite::command_line::{Mode, parse, usage};
+use multipathd_lite::service;
 
-fn main() -> io::Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_target(false)
-        .without_time()
-        .init();
-    let tools = Tools {
-        host: Arc::new(Host::default()),
-        files: Arc::new(Files::default()),
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let program = name(args.next());
+    let done = match parse(args) {
+        Ok(Mode::Daemon(options)) => service::run(options).map_err(|error| error.to_string()),
+        Ok(Mode::Command(command)) => match client().send(&command, &mut io::stdout().lock()) {
+            Ok(Outcome::Done) => Ok(()),
+            Ok(Outcome::Refused) => return ExitCode::FAILURE,
+            Err(error) => Err(error.to_string()),
+        },
+        Ok(Mode::Interactive) => converse().map_err(|error| error.to_string()),
+        Ok(Mode::Help) => {
+            let written = io::stdout().write_all(usage(&program).as_bytes());
+            written.map_err(|error| error.to_string())
+        }
+        Err(error) => Err(format!("{error}\n\n{}", usage(&program))),
     };
-    let rules = Rules::load(&tools.host, &tools.files);
-    EventLoop::new(Engine::new(rules, Instant::now()), tools)?.run()
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{program}: {}", message.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// As it was called: `multipathd-lite`, or `multipathd` through a link.
+fn name(arg: Option<OsString>) -> String {
+    let arg = arg.unwrap_or_default();
+    let name = Path::new(&arg)
+        .file_name()
+        .unwrap_or("multipathd-lite".as_ref());
+    name.to_string_lossy().into_owned()
+}
+
+fn client() -> Client {
+    let host = Host::default();
+    let config = Config::load(&host.config).config;
+    Client {
+        addresses: host.daemon,
+        patience: Duration::from_millis(config.uxsock_timeout_ms().value.into()),
+    }
+}
+
+fn converse() -> Result<(), ClientError> {
+    client().converse(&mut io::stdin().lock(), &mut io::stdout().lock())
 }
