@@ -62,6 +62,10 @@ struct MapNotes {
     is_unwanted: bool,
     /// Not before then anything is done about it.
     rest_until: Option<Instant>,
+    /// When the registrations were counted last.
+    counted_at: Option<Instant>,
+    /// How many there were with this node's key.
+    registrations: Option<usize>,
     /// It is looked at again then, if nothing happens before.
     look_again_at: Option<Instant>,
     /// Who waits for the end of the work.
@@ -184,10 +188,8 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let times = |notes: &MapNotes| [notes.rest_until, notes.look_again_at];
         let rested = self.maps.values().flat_map(times).flatten();
-        rested
-            .chain(self.next_check())
-            .chain(self.next_stop())
-            .min()
+        let due = self.next_check().into_iter().chain(self.next_count());
+        rested.chain(due).chain(self.next_stop()).min()
     }
 
     /// What to do next.

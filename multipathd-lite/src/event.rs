@@ -108,6 +108,8 @@ pub struct Checked {
     pub message: String,
     /// What the device told on the occasion.
     pub attention: Option<UnitAttention>,
+    /// How many registrations there are with the key that was asked for.
+    pub registrations: Option<usize>,
     /// Whether the command is still under way.
     pub is_pending: bool,
 }

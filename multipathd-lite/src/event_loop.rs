@@ -284,6 +284,7 @@ fn unchecked(order: &CheckOrder, error: &io::Error) -> Checked {
         state: CheckState::Unchecked,
         message: error.to_string(),
         attention: None,
+        registrations: None,
         is_pending: false,
     }
 }

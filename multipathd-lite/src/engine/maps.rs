@@ -281,6 +281,9 @@ impl Engine {
 
     /// What is remembered of a map is what is shown.
     pub(super) fn take_books(&mut self, books: &BooksRead) {
+        if let Some(notes) = self.maps.get_mut(&books.wwid) {
+            notes.registrations = None;
+        }
         let Some(map) = self.model_mut().map_mut(&books.wwid) else {
             return;
         };

@@ -55,6 +55,7 @@ impl Engine {
     fn end_work(&mut self, report: &WorkReport) -> bool {
         let notes = self.maps.entry(report.wwid.clone()).or_default();
         notes.is_busy = false;
+        notes.registrations = None;
         if report.is_recovered {
             notes.has_leftover = false;
         }
