@@ -285,6 +285,7 @@ fn unchecked(order: &CheckOrder, error: &io::Error) -> Checked {
         message: error.to_string(),
         attention: None,
         registrations: None,
+        access: (None, None),
         is_pending: false,
     }
 }

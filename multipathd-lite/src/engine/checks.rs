@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
+use dm_multipath::scsi::AccessState;
 use dm_multipath::table::PathState;
 use mpath_state::PrStatus;
 use scsi_pr::{ReservationKey, UnitAttention};
 
 use super::Engine;
+use super::paths::priority;
 use crate::event::Checked;
 use crate::model::{CheckState, Map, Path, Settling};
 use crate::tasks::check::SLOW;
@@ -153,6 +155,7 @@ impl Engine {
             tracing::info!("{}: {} {}", path.scsi.name, checked.state, checked.message);
         }
         let now = self.now;
+        self.liked(device, &checked.access);
         if let Some(path) = self.model_mut().path_mut(device) {
             path.check = checked.state;
             path.message = checked.message;
@@ -176,6 +179,23 @@ impl Engine {
         }
         if let Some(wwid) = wwid {
             self.doubtful.insert(wwid);
+        }
+    }
+
+    /// The array may like the path better or worse than before.
+    fn liked(&mut self, device: DeviceNumber, access: &(Option<AccessState>, Option<bool>)) {
+        let (state, preferred) = access;
+        let known = self.model.paths.get(&device);
+        let is_same = |path: &Arc<Path>| {
+            path.scsi.access_state == *state && path.scsi.preferred == *preferred
+        };
+        if state.is_none() || known.is_none_or(is_same) {
+            return;
+        }
+        if let Some(path) = self.model_mut().path_mut(device) {
+            path.scsi.access_state.clone_from(state);
+            path.scsi.preferred = *preferred;
+            path.priority = priority(&path.scsi);
         }
     }
 

@@ -218,6 +218,9 @@ impl Engine {
     /// A path that works is missing, one is in the table that is not there any more, or they are
     /// grouped differently. Paths that do not work stay as they are until then.
     fn differs(&self, map: &Map, assembly: &Assembly) -> bool {
+        if map.size != assembly.size {
+            return true;
+        }
         let present: BTreeSet<DeviceNumber> = map.paths().collect();
         let known: BTreeSet<DeviceNumber> =
             assembly.paths.iter().map(|member| member.device).collect();

@@ -140,6 +140,7 @@ impl Stage {
             message: String::new(),
             attention,
             registrations: None,
+            access: (None, None),
             is_pending: false,
         }));
     }
@@ -510,6 +511,7 @@ fn registrations_are_counted_and_missing_ones_looked_into() {
             message: String::new(),
             attention: None,
             registrations: Some(registrations),
+            access: (None, None),
             is_pending: false,
         }));
         stage.orders()

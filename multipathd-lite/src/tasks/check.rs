@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use dm_multipath::scsi::{self, ScsiState};
+use dm_multipath::scsi::{self, AccessState, ScsiState};
 use dm_multipath::sys::sg::{SgCommand, SgData, SgError, SgReply, SgWorker};
 use dm_multipath::{DeviceNumber, Roots};
 use scsi_pr::{AnswerClass, InAction, PrInCdb, ReadKeys, ReservationKey, Sense, SenseKey, Status};
@@ -28,6 +28,7 @@ pub struct Checks {
 struct Running {
     worker: SgWorker,
     question: Question,
+    access: (Option<AccessState>, Option<bool>),
     give_up: Instant,
     is_late: bool,
 }
@@ -64,6 +65,7 @@ impl Checks {
         let running = Running {
             worker,
             question: order.question,
+            access: scsi::read_access(roots, order.device),
             give_up: now + order.timeout,
             is_late: false,
         };
@@ -80,7 +82,10 @@ impl Checks {
     /// The descriptor of this check has hung up.
     pub fn end(&mut self, device: DeviceNumber) -> Option<Checked> {
         let running = self.running.remove(&device)?;
-        Some(judge(device, running.question, running.worker.finish()))
+        Some(Checked {
+            access: running.access,
+            ..judge(device, running.question, running.worker.finish())
+        })
     }
 
     /// A path is gone: nobody waits for its check any more.
@@ -102,6 +107,7 @@ impl Checks {
                 message: "no answer in time".to_owned(),
                 attention: None,
                 registrations: None,
+                access: running.access.clone(),
                 is_pending: true,
             }
         })
@@ -123,6 +129,7 @@ fn down(device: DeviceNumber, message: &str) -> Checked {
         message: message.to_owned(),
         attention: None,
         registrations: None,
+        access: (None, None),
         is_pending: false,
     }
 }
@@ -158,6 +165,7 @@ fn judge(device: DeviceNumber, question: Question, result: Result<SgReply, SgErr
         message,
         attention,
         registrations,
+        access: (None, None),
         is_pending: false,
     }
 }
