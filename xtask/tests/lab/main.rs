@@ -30,6 +30,7 @@
 
 mod binaries;
 mod conformance;
+mod daemon_paths;
 mod dead_holder;
 mod distribution;
 mod faults;
