@@ -31,6 +31,7 @@
 mod binaries;
 mod conformance;
 mod daemon_paths;
+mod daemon_socket;
 mod dead_holder;
 mod distribution;
 mod faults;
