@@ -11,6 +11,8 @@ mod asks;
 mod checks;
 mod maps;
 mod paths;
+#[cfg(test)]
+mod tests;
 mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -60,6 +62,8 @@ struct MapNotes {
     is_unwanted: bool,
     /// Not before then anything is done about it.
     rest_until: Option<Instant>,
+    /// It is looked at again then, if nothing happens before.
+    look_again_at: Option<Instant>,
     /// Who waits for the end of the work.
     waiting: Vec<ReplyTo>,
     /// Since when no path works.
@@ -178,7 +182,8 @@ impl Engine {
     /// When [`Self::handle_timeout`] wants to be called, if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let rested = self.maps.values().filter_map(|notes| notes.rest_until);
+        let times = |notes: &MapNotes| [notes.rest_until, notes.look_again_at];
+        let rested = self.maps.values().flat_map(times).flatten();
         rested
             .chain(self.next_check())
             .chain(self.next_stop())

@@ -125,7 +125,7 @@ impl Engine {
             return;
         }
         if let Some(until) = self.first_checks_end(wwid) {
-            self.maps.entry(wwid.to_owned()).or_default().rest_until = Some(until);
+            self.maps.entry(wwid.to_owned()).or_default().look_again_at = Some(until);
             return;
         }
         let Some(order) = self.order(wwid) else {
@@ -138,7 +138,7 @@ impl Engine {
         }
         let notes = self.maps.entry(wwid.to_owned()).or_default();
         notes.is_busy = true;
-        notes.rest_until = None;
+        notes.look_again_at = None;
         notes.look_for_holder = false;
         notes.is_reload_wanted = false;
         self.tasks.push_back(Task::Work(Box::new(order)));
@@ -301,9 +301,11 @@ impl Engine {
     pub(super) fn wake_rested(&mut self) {
         let now = self.now;
         for (wwid, notes) in &mut self.maps {
-            if notes.rest_until.is_some_and(|until| until <= now) {
-                notes.rest_until = None;
-                self.doubtful.insert(wwid.clone());
+            for time in [&mut notes.rest_until, &mut notes.look_again_at] {
+                if time.is_some_and(|until| until <= now) {
+                    *time = None;
+                    self.doubtful.insert(wwid.clone());
+                }
             }
         }
     }

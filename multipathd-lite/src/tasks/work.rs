@@ -8,6 +8,7 @@ use dm_multipath::sys::dm::{DmTarget, LoadMode, RemoveMode, SuspendFlags, UdevCo
 use dm_multipath::sys::{DmControl, DmError};
 use dm_multipath::table::{MULTIPATH_TARGET, MultipathTable};
 use dm_multipath::{DeviceNumber, Roots};
+use mpath_state::PrStatus;
 use mpath_state::bindings::BindingsFile;
 use mpath_state::wwids::WwidsFile;
 use mpathpersist::{Custody, Device, Failure, Host, Settled, Verdict};
@@ -97,7 +98,11 @@ impl<'a> Work<'a> {
         let books = read_books(self.host, &self.order.wwid, &self.order.key);
         let mut custody = custody.with_key(books.configured);
         self.settle(&mut custody);
-        if self.order.look_for_holder {
+        let record = custody.record().ok().flatten();
+        let is_unknown = record.is_some_and(|record| {
+            record.registered == PrStatus::Set && record.holds == PrStatus::Unknown
+        });
+        if self.order.look_for_holder || is_unknown {
             self.look_for_holder(&mut custody);
         }
         if let Some(name) = &self.order.rename {

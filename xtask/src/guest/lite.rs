@@ -29,7 +29,7 @@ impl Lite {
         let log = log.context(|| format!("cannot write {LOG}"))?;
         let errors = log.try_clone().context(|| format!("cannot share {LOG}"))?;
         let daemon = Command::new("multipathd-lite")
-            .args(["-d", "-v3"])
+            .args(["-d", "-v5"])
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use xtask::error::Result;
-use xtask::guest::{DEFAULT_CONFIG, Fabric, Finished, Lab, Lite, Lun, Nexus, run, until};
+use xtask::guest::{Answer, DEFAULT_CONFIG, Fabric, Finished, Lab, Lite, Lun, Nexus, run, until};
 
 use crate::persist::{NEW, NONE, OURS, THEIRS};
 
@@ -101,11 +101,13 @@ fn a_node_that_was_preempted_stays_out() -> Result {
     }
     node.await_active(1)?;
     let other = node.other.witness();
-    other.register_and_ignore(THEIRS)?;
-    other.preempt(THEIRS, OURS, 5)?;
+    assert_eq!(other.register_and_ignore(THEIRS)?, Answer::Done);
+    assert_eq!(other.preempt(THEIRS, OURS, 5)?, Answer::Done);
+    let preempted = Instant::now();
     node.daemon.explain(until("the preemption to be seen", || {
         Ok(node.daemon.log().contains("shut out").then_some(()))
     }))?;
+    eprintln!("preempted to told: {:?}", preempted.elapsed());
     for path in &node.lun.paths()[1..] {
         path.set_running()?;
     }
