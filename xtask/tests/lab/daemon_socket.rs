@@ -4,8 +4,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use xtask::error::{Context, Result};
-use xtask::guest::{DEFAULT_CONFIG, Fabric, Finished, Lab, Lun, Run, run, until};
+use xtask::error::{Context, Error, Result};
+use xtask::guest::{DEFAULT_CONFIG, Fabric, Finished, Lab, Lun, Multipathd, Run, run, until};
 
 #[test]
 fn the_distributions_client_is_answered() -> Result {
@@ -161,6 +161,94 @@ fn signals_reconfigure_and_end_it() -> Result {
     Ok(())
 }
 
+/// Commands that both daemons must answer with the same words.
+const QUESTIONS: &[&str] = &[
+    "show maps",
+    "show maps status",
+    "show maps raw format \"%n|%w|%d|%N|%r|%t|%S|%f|%h|%s|%v|%p|%e|\"",
+    "show paths",
+    "show paths raw format \"%w|%i|%d|%D|%t|%o|%T|%s|%c|%p|%S|%m|%P|%r|%R|%n|%N|%L|%M|%G|\"",
+    "show topology",
+    "show map NAME raw format %n",
+    "show map nowhere topology",
+    "getprstatus map nowhere",
+    "getprkey map nowhere",
+    "show wildcards",
+];
+
+#[test]
+fn both_daemons_say_the_same() -> Result {
+    let lab = Lab::alone("socksame")?;
+    let lun = lab.lun(Fabric::Loop, 2)?;
+    let daemon = Multipathd::start(&lab, DEFAULT_CONFIG)?;
+    let name = daemon.await_map(&lun.wwid(), 2)?;
+    until("udev to be done", || {
+        Ok(daemon.ask("show paths")?.contains("ready").then_some(()))
+    })?;
+    let theirs = answers(&name)?;
+    drop(daemon);
+    let node = Node::on(lab, lun)?;
+    let ours = answers(&name)?;
+    let mut differences = Vec::new();
+    for ((question, theirs), (_, ours)) in theirs.iter().zip(&ours) {
+        if theirs != ours {
+            differences.push(format!("{question}\ntheirs: {theirs}\nours:   {ours}"));
+        }
+    }
+    drop(node);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    Ok(())
+}
+
+/// What is asked and answered, with the exit status; times are left out.
+fn answers(name: &str) -> Result<Vec<(String, String)>> {
+    let answer = |question: &&str| -> Result<(String, String)> {
+        let question = question.replace("NAME", name);
+        let finished = run("multipathd", [format!("-k{question}")])?;
+        let text: Vec<String> = finished.stdout.lines().map(without_time).collect();
+        let answer = format!("{}\n{}", finished.code(), text.join("$\n"));
+        Ok((question, answer))
+    };
+    let mut answers: Vec<_> = QUESTIONS.iter().map(answer).collect::<Result<_>>()?;
+    let json = run("multipathd", ["-kshow maps json"])?.stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).map_err(Error::unexpected)?;
+    let mut keys = Vec::new();
+    collect("", &json, &mut keys);
+    answers.extend(keys);
+    Ok(answers)
+}
+
+/// The bar and the seconds until the next check.
+fn without_time(line: &str) -> String {
+    let is_time = |word: &str| word.contains('/') && word.starts_with(|c: char| c.is_ascii_digit());
+    let is_bar = |word: &str| word.len() > 5 && word.chars().all(|c| c == 'X' || c == '.');
+    let words = line
+        .split(' ')
+        .filter(|word| !is_time(word) && !is_bar(word));
+    words.collect::<Vec<_>>().join(" ").trim_end().to_owned()
+}
+
+/// Values by their place in a document, but for those that only we have.
+fn collect(place: &str, value: &serde_json::Value, found: &mut Vec<(String, String)>) {
+    const OWN: &[&str] = &["reservations", "registration", "uuid", "hcil", "map_loads"];
+    match value {
+        serde_json::Value::Object(object) => {
+            for (key, value) in object
+                .iter()
+                .filter(|(key, _)| !OWN.contains(&key.as_str()))
+            {
+                collect(&format!("{place}.{key}"), value, found);
+            }
+        }
+        serde_json::Value::Array(array) => {
+            for (index, value) in array.iter().enumerate() {
+                collect(&format!("{place}[{index}]"), value, found);
+            }
+        }
+        value => found.push((place.to_owned(), value.to_string())),
+    }
+}
+
 /// A daemon that starts takes about a second in the guest.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -175,8 +263,12 @@ struct Node {
 impl Node {
     fn new(name: &str) -> Result<Self> {
         let lab = Lab::alone(name)?;
-        lab.write_config(DEFAULT_CONFIG)?;
         let lun = lab.lun(Fabric::Loop, 2)?;
+        Self::on(lab, lun)
+    }
+
+    fn on(lab: Lab, lun: Lun) -> Result<Self> {
+        lab.write_config(DEFAULT_CONFIG)?;
         let log = std::fs::File::create(LOG).context(|| format!("cannot write {LOG}"))?;
         let daemon = Command::new("multipathd-lite")
             .args(["-d", "-s", "-v3"])
