@@ -227,7 +227,6 @@ fn identity(wwid: &str, vendor: &str, product: &str) -> MapIdentity {
     }
 }
 
-/// As multipath.conf calls it.
 /// As the blacklists and multipathd call it.
 pub(crate) const fn protocol(transport: &Transport) -> &'static str {
     match transport {
