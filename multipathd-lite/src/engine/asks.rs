@@ -261,16 +261,13 @@ impl Engine {
         reply: Reply,
         reply_to: Option<ReplyTo>,
     ) {
-        if let (Deed::StoreKey(key), Some(wwid), Reply::Ok) = (deed, wwid, &reply) {
-            if let Some(map) = self.model_mut().map_mut(wwid) {
-                map.pr.configured = *key;
-            }
-        }
-        if matches!(deed, Deed::Suspend(_) | Deed::Resume(_)) {
-            if let (Some(wwid), Reply::Ok) = (wwid, &reply)
-                && let Some(map) = self.model_mut().map_mut(wwid)
-            {
-                map.suspended = matches!(deed, Deed::Suspend(_));
+        let map = wwid.filter(|_| reply == Reply::Ok);
+        if let Some(map) = map.and_then(|wwid| self.model_mut().map_mut(wwid)) {
+            match deed {
+                Deed::StoreKey(key) => map.pr.configured = *key,
+                Deed::Suspend(_) => map.suspended = true,
+                Deed::Resume(_) => map.suspended = false,
+                Deed::Message { .. } | Deed::Remember { .. } => {}
             }
         }
         if let Deed::Message { .. } = deed {

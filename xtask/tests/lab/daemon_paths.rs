@@ -159,15 +159,15 @@ fn registrations_from_before_are_taken_over_at_the_start() -> Result {
 const MEDIAN: Duration = Duration::from_secs(1);
 
 /// A node with multipathd-lite, which made the map.
-struct Node {
-    daemon: Lite,
-    map: String,
-    other: Nexus,
-    lun: Lun,
+pub(crate) struct Node {
+    pub(crate) daemon: Lite,
+    pub(crate) map: String,
+    pub(crate) other: Nexus,
+    pub(crate) lun: Lun,
 }
 
 impl Node {
-    fn new(lab: &Lab, paths: usize) -> Result<Self> {
+    pub(crate) fn new(lab: &Lab, paths: usize) -> Result<Self> {
         let mut lun = lab.lun(Fabric::Loop, paths)?;
         let other = lun.add_nexuses(2, 1)?.remove(0);
         let daemon = Lite::start(lab, DEFAULT_CONFIG)?;
@@ -180,20 +180,26 @@ impl Node {
         })
     }
 
-    fn persist(&self, words: &str) -> Result<Finished> {
+    pub(crate) fn persist(&self, words: &str) -> Result<Finished> {
         let node = format!("/dev/mapper/{}", self.map);
         let words = format!("-o {words} -d {node}");
         run("mpathpersist", words.split(' '))?.succeeded()
     }
 
-    fn status(&self) -> Result<String> {
+    pub(crate) fn status(&self) -> Result<String> {
         Ok(run("dmsetup", ["status", "--noflush", &self.map])?
             .succeeded()?
             .stdout)
     }
 
+    pub(crate) fn is_suspended(&self) -> Result<bool> {
+        let args = ["info", "-c", "--noheadings", "-o", "suspended", &self.map];
+        let info = run("dmsetup", args)?.succeeded()?;
+        Ok(info.stdout.trim() == "Suspended")
+    }
+
     /// How many paths the kernel uses.
-    fn active(&self) -> Result<usize> {
+    pub(crate) fn active(&self) -> Result<usize> {
         let status = self.status()?;
         let words: Vec<&str> = status.split_whitespace().collect();
         let pairs = words.windows(2);
@@ -202,14 +208,14 @@ impl Node {
             .count())
     }
 
-    fn await_active(&self, count: usize) -> Result {
+    pub(crate) fn await_active(&self, count: usize) -> Result {
         self.daemon
             .explain(until(&format!("{count} active paths"), || {
                 Ok((self.active()? == count).then_some(()))
             }))
     }
 
-    fn assert_keys(&self, keys: &[u64]) -> Result {
+    pub(crate) fn assert_keys(&self, keys: &[u64]) -> Result {
         let found = self.keys()?;
         assert_eq!(
             found,
@@ -221,7 +227,7 @@ impl Node {
     }
 
     /// The key of each path, by the other node.
-    fn keys(&self) -> Result<Vec<u64>> {
+    pub(crate) fn keys(&self) -> Result<Vec<u64>> {
         let registered = self.other.witness().read_keys_by_port()?;
         let key = |path: &Nexus| {
             let port = path.relative_target_port();
@@ -232,7 +238,7 @@ impl Node {
     }
 
     /// Whether the target takes a write from this path, by a command of its own.
-    fn writes_through(&self, path: &Nexus) -> Result<bool> {
+    pub(crate) fn writes_through(&self, path: &Nexus) -> Result<bool> {
         let node = format!("of=/dev/{}", path.disk()?);
         let args = ["if=/dev/zero", &node, "bs=512", "count=1", "oflag=direct"];
         Ok(run("dd", args)?.code() == 0)
