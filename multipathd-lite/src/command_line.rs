@@ -11,6 +11,8 @@ pub enum Mode {
     Command(String),
     /// Send commands that are typed in.
     Interactive,
+    /// Finish what killed commands have left behind, and end.
+    Settle,
     /// Tell how it is used.
     Help,
 }
@@ -59,6 +61,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, UsageErro
             None => return Ok(Mode::Command(joined(std::iter::once(arg).chain(rest)))),
             Some("-") => return Ok(Mode::Command(joined(rest))),
             Some("-help") => return Ok(Mode::Help),
+            Some("-settle") => return Ok(Mode::Settle),
             Some(letters) => {
                 if let Some(mode) = take_letters(letters, &mut rest, &mut options)? {
                     return Ok(mode);
@@ -129,6 +132,7 @@ pub fn usage(program: &str) -> String {
   {program} COMMAND …              send a command to the daemon, such as: show maps
   {program} -k\"COMMAND\"            the same
   {program} -k                     send commands that are typed in; quit ends
+  {program} --settle               finish what killed commands have left behind, and end
   {program} -h                     this text
 
 The daemon's commands: {program} help
@@ -175,6 +179,7 @@ mod tests {
         );
         check(&["-dh"], Ok(Mode::Help));
         check(&["--help"], Ok(Mode::Help));
+        check(&["--settle"], Ok(Mode::Settle));
     }
 
     #[test]

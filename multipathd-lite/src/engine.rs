@@ -116,8 +116,14 @@ impl Engine {
             now,
         };
         engine.tasks.push_back(Task::ArmDm);
+        engine.show_rules();
         engine.look_at_host();
         engine
+    }
+
+    fn show_rules(&mut self) {
+        let text = self.rules.config().to_string();
+        self.model_mut().config = Arc::from(text);
     }
 
     /// The state as it stands.
@@ -144,6 +150,7 @@ impl Engine {
             Event::LockReleased { stem } => self.lock_released(&stem),
             Event::RulesRead(rules) => {
                 self.rules = Arc::new(*rules);
+                self.show_rules();
                 self.look_at_host();
             }
             Event::Scanned(scanned) => self.scanned(*scanned),

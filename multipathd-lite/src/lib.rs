@@ -44,6 +44,7 @@ pub mod pid_file;
 pub mod rules;
 pub mod server;
 pub mod service;
+pub mod settle;
 pub mod show;
 pub mod tally;
 pub mod tasks;

@@ -32,6 +32,17 @@ pub enum Sink {
     Syslog,
 }
 
+impl Sink {
+    /// The journal if stderr is connected to it, otherwise the terminal.
+    #[must_use]
+    pub fn of_environment() -> Self {
+        match std::env::var_os("JOURNAL_STREAM") {
+            Some(_) => Self::Journal,
+            None => Self::TerminalTimeless,
+        }
+    }
+}
+
 /// Begins to log; how much depends on `verbosity`. What this returns ends the log.
 ///
 /// # Errors
@@ -216,6 +227,9 @@ const fn severity(level: Level) -> u8 {
         Level::DEBUG | Level::TRACE => 7,
     }
 }
+
+/// multipathd's: what happens, without details.
+pub const DEFAULT_VERBOSITY: u8 = 2;
 
 /// syslog(3): `LOG_DAEMON`
 const FACILITY_DAEMON: u8 = 3 << 3;

@@ -11,7 +11,8 @@ use mpath_state::config::Config;
 use mpathpersist::Host;
 use multipathd_lite::client::{Client, ClientError, Outcome};
 use multipathd_lite::command_line::{Mode, parse, usage};
-use multipathd_lite::service;
+use multipathd_lite::settle::settle_all;
+use multipathd_lite::{log, service};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             Ok(Outcome::Refused) => return ExitCode::FAILURE,
             Err(error) => Err(error.to_string()),
         },
+        Ok(Mode::Settle) => settle(),
         Ok(Mode::Interactive) => converse().map_err(|error| error.to_string()),
         Ok(Mode::Help) => {
             let written = io::stdout().write_all(usage(&program).as_bytes());
@@ -54,6 +56,15 @@ fn client() -> Client {
     Client {
         addresses: host.daemon,
         patience: Duration::from_millis(config.uxsock_timeout_ms().value.into()),
+    }
+}
+
+fn settle() -> Result<(), String> {
+    let logged = log::start(log::Sink::of_environment(), log::DEFAULT_VERBOSITY);
+    let _log = logged.map_err(|error| error.to_string())?;
+    match settle_all(&Host::default())? {
+        0 => Ok(()),
+        left => Err(format!("{left} maps could not be settled")),
     }
 }
 

@@ -227,8 +227,8 @@ fn identity(wwid: &str, vendor: &str, product: &str) -> MapIdentity {
     }
 }
 
-/// As multipath.conf calls it.
-fn protocol(transport: &Transport) -> &'static str {
+/// As the blacklists and multipathd call it.
+pub(crate) const fn protocol(transport: &Transport) -> &'static str {
     match transport {
         Transport::FibreChannel => "scsi:fcp",
         Transport::Sas => "scsi:sas",

@@ -390,7 +390,7 @@ impl<C: Core> Server<C> {
             return;
         };
         self.tally.count(reply, since.elapsed());
-        match self.send(id, reply) {
+        match self.send(id, &bare(reply)) {
             Progress::Ready => self.ready.push_back(id),
             Progress::Stuck => self.clients.watch(id, &self.poll),
             Progress::Closed => self.close(id),
@@ -417,6 +417,19 @@ impl<C: Core> Server<C> {
     fn close(&mut self, id: ClientId) {
         self.clients.close(id, &self.poll);
         self.tally.clients = self.clients.len() as u64;
+    }
+}
+
+/// Clients compare with `fail` and nothing behind it: why it failed is for the log.
+fn bare(reply: &Reply) -> Reply {
+    let Reply::Fail { detail } = reply else {
+        return reply.clone();
+    };
+    if !detail.is_empty() {
+        tracing::info!("a client's command failed: {detail}");
+    }
+    Reply::Fail {
+        detail: String::new(),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use dm_multipath::scsi::{PortIdentity, ScsiDevice, Transport};
+use dm_multipath::scsi::{PortIdentity, ScsiDevice};
 use dm_multipath::table::PathState;
 
 use super::columns::Row;
 use super::size;
 use crate::model::{Model, Path};
+use crate::rules::protocol;
 
 /// A path and where its map is.
 pub(super) struct PathRow<'a> {
@@ -98,7 +99,7 @@ impl Row for PathRow<'_> {
             'r' => port_name(scsi.target_port.as_ref()),
             'G' => "--".to_owned(),
             '0' => self.path.fail_count.to_string(),
-            'P' => protocol(scsi).to_owned(),
+            'P' => protocol(&scsi.transport).to_owned(),
             'I' => "ok".to_owned(),
             'L' => lun_hex(scsi),
             'A' => group(scsi),
@@ -136,16 +137,6 @@ pub(super) fn port_name(port: Option<&PortIdentity>) -> String {
 
 pub(super) fn lun_hex(scsi: &ScsiDevice) -> String {
     format!("0x{:016x}", scsi.hctl.lun)
-}
-
-/// As the blacklists and multipathd call it.
-pub(crate) const fn protocol(scsi: &ScsiDevice) -> &'static str {
-    match scsi.transport {
-        Transport::FibreChannel => "scsi:fcp",
-        Transport::Sas => "scsi:sas",
-        Transport::Iscsi => "scsi:iscsi",
-        Transport::Loopback | Transport::Other(_) => "scsi:unspec",
-    }
 }
 
 fn group(scsi: &ScsiDevice) -> String {

@@ -33,7 +33,7 @@ impl Core for FakeCore {
         if text.starts_with("suspend") {
             self.held.lock().unwrap().send((command, reply)).unwrap();
         } else if text.starts_with("fail") {
-            let detail = String::new();
+            let detail = "it is the last one".to_owned();
             reply.answer(Reply::Fail { detail });
         } else {
             reply.answer(Reply::Ok);

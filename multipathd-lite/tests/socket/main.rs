@@ -6,4 +6,5 @@ mod clients;
 mod command_line;
 mod fake;
 mod host;
+mod manual;
 mod shown;
