@@ -9,6 +9,7 @@
 
 mod asks;
 mod checks;
+mod failback;
 mod maps;
 mod paths;
 #[cfg(test)]
@@ -62,6 +63,10 @@ struct MapNotes {
     is_unwanted: bool,
     /// Not before then anything is done about it.
     rest_until: Option<Instant>,
+    /// Since when a better group than the one in use works.
+    better_since: Option<Instant>,
+    /// The kernel has been told to use it.
+    is_switch_sent: bool,
     /// When the registrations were counted last.
     counted_at: Option<Instant>,
     /// How many there were with this node's key.

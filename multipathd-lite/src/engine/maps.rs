@@ -129,6 +129,7 @@ impl Engine {
             return;
         }
         let Some(order) = self.order(wwid) else {
+            self.fail_back(wwid);
             return;
         };
         for device in &order.settle {

@@ -521,3 +521,19 @@ fn registrations_are_counted_and_missing_ones_looked_into() {
     assert_eq!(orders[0].settle, [path(0)]);
     assert!(orders[0].look_for_holder);
 }
+
+#[test]
+fn a_path_in_use_that_cannot_be_settled_is_taken_out_if_there_is_another() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    for number in [0, 1] {
+        let news = UnitAttention::RegistrationsPreempted;
+        stage.check_with(number, CheckState::Up, Some(news));
+    }
+    let first = stage.orders().remove(0);
+    assert_eq!(first.settle, [path(0)]);
+    stage.carry_out(&first, Verdict::Kept);
+    let second = stage.orders().remove(0);
+    assert_eq!(second.settle, [path(1)]);
+    stage.carry_out(&second, Verdict::Unsettled);
+    assert_eq!(stage.messages(), ["fail_path 8:16"]);
+}
