@@ -12,6 +12,8 @@
 //! * [`map`] resolves what a user typed to one map and its paths, looking at no other map.
 //! * [`scsi`] reads one SCSI device from its own folder in sysfs: name, address, identity,
 //!   and the ports at both ends of its I_T nexus.
+//! * [`uevent`] hears from the kernel that a device came, changed or went.
+//! * [`node`] makes the link in `/dev/mapper` where nobody else does.
 //!
 //! All discovery happens below [`Roots`], so that it can be pointed at a captured tree.
 
@@ -19,6 +21,7 @@
 
 mod device_number;
 pub mod map;
+pub mod node;
 mod roots;
 pub mod scsi;
 #[allow(
@@ -28,6 +31,7 @@ pub mod scsi;
 pub mod sys;
 mod sysfs;
 pub mod table;
+pub mod uevent;
 
 pub use device_number::{DeviceNumber, ParseDeviceNumberError};
 pub use roots::Roots;

@@ -3,6 +3,7 @@
 //! looked at.
 
 mod port;
+mod scan;
 mod vpd;
 mod wwid;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use port::{IsidOrigin, PortIdentity, Transport};
+pub use scan::{read_access, read_handler, read_size, scan};
 pub use vpd::{Designator, designators};
 
 use crate::sys::sg::{SgCommand, SgData};

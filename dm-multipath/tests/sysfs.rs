@@ -13,7 +13,7 @@ mod tree;
 use dm_multipath::DeviceNumber;
 use dm_multipath::scsi::{
     AccessState, IsidOrigin, PortIdentity, ScsiDevice, ScsiError, ScsiState, Transport,
-    designators, read_state, tur_command,
+    designators, read_access, read_handler, read_size, read_state, scan, tur_command,
 };
 use tree::Tree;
 
@@ -387,4 +387,37 @@ fn addresses() {
     ] {
         text.parse::<Hctl>().unwrap_err();
     }
+}
+
+#[test]
+fn all_disks_are_found_and_no_partition() {
+    let tree = Tree::unfold(LOOP);
+    tree.add("sys/dev/block/8:1\t-> ../../devices/x/host0/target0:0:0/0:0:0:0/block/sda/sda1");
+    tree.add("sys/dev/block/7:0\t-> ../../devices/virtual/block/loop0");
+    tree.add("sys/dev/block/253:0\t-> ../../devices/virtual/block/dm-0");
+    let found: Vec<String> = scan(&tree.roots)
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(found, ["8:0", "8:16", "8:32", "8:48"]);
+}
+
+#[test]
+fn what_changes_is_read_alone() {
+    let tree = Tree::unfold(PLAIN);
+    let device = DeviceNumber::new(8, 16);
+    assert!(read_size(&tree.roots, device).is_err());
+    assert_eq!(read_handler(&tree.roots, device), None);
+    assert_eq!(read_access(&tree.roots, device), (None, None));
+    tree.add(&format!("{PLAIN_FOLDER}/block/sdb/size\t16384\\n"));
+    tree.add(&format!("{PLAIN_FOLDER}/dh_state\talua\\n"));
+    tree.add(&format!("{PLAIN_FOLDER}/access_state\tstandby\\n"));
+    tree.add(&format!("{PLAIN_FOLDER}/preferred_path\t1\\n"));
+    assert_eq!(read_size(&tree.roots, device).unwrap(), 16384);
+    assert_eq!(read_handler(&tree.roots, device).as_deref(), Some("alua"));
+    let access = read_access(&tree.roots, device);
+    assert_eq!(access, (Some(AccessState::STANDBY), Some(true)));
+    tree.add(&format!("{PLAIN_FOLDER}/dh_state\tdetached\\n"));
+    assert_eq!(read_handler(&tree.roots, device), None);
 }

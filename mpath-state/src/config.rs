@@ -11,15 +11,23 @@
 //! | keyword | sections |
 //! |---|---|
 //! | `reservation_key` | defaults, overrides, multipath |
-//! | `all_tg_pt` | defaults, device, overrides |
-//! | `user_friendly_names` | defaults, device, overrides, multipath |
+//! | `all_tg_pt`, `alias_prefix`, `detect_prio`, `detect_pgpolicy` | defaults, device, overrides |
+//! | `user_friendly_names`, `path_grouping_policy`, `path_selector`, `prio`, `failback`, `no_path_retry`, `features` | defaults, device, overrides, multipath |
 //! | `alias` | multipath |
-//! | `uxsock_timeout` | defaults |
+//! | `find_multipaths`, `polling_interval`, `max_polling_interval`, `checker_timeout`, `uxsock_timeout`, `verbosity` | defaults |
+//! | `devnode`, `wwid`, `property`, `protocol`, `device` | blacklist, blacklist_exceptions |
+//! | `product_blacklist` | device |
 
+mod blacklist;
+mod choices;
 mod file;
+mod keyword_value;
 mod keywords;
+mod lookup;
 mod origin;
+mod pattern;
 mod problem;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -28,12 +36,15 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+pub use blacklist::{Exclusion, PathIdentity};
+pub use choices::{Failback, Features, FindMultipaths, Grouping, NoPathRetry, PathSelector, Prio};
 pub use origin::{Origin, Section, Setting};
 pub use problem::{Problem, Severity};
 pub use value::KeySetting;
 
+use blacklist::Blacklists;
 use file::Reader;
-use value::{Attributes, DeviceEntry, MultipathEntry, Sourced};
+use value::{Attributes, DeviceEntry, MultipathEntry};
 
 /// Where the configuration is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +88,7 @@ pub struct MapIdentity {
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     defaults: Attributes,
+    lists: Blacklists,
     overrides: Attributes,
     devices: Vec<DeviceEntry>,
     multipaths: Vec<MultipathEntry>,
@@ -101,89 +113,6 @@ impl Config {
             Err(error) => reader.refuse(&files.dir, &error),
         }
         reader.finish()
-    }
-
-    /// The reservation key of a map. Nothing configured means [`KeySetting::File`].
-    #[must_use]
-    pub fn reservation_key(&self, map: &MapIdentity) -> Setting<KeySetting> {
-        self.first(
-            map,
-            |attributes| attributes.reservation_key.as_ref(),
-            KeySetting::File,
-        )
-    }
-
-    /// Whether registrations are made with ALL_TG_PT; built in: no.
-    #[must_use]
-    pub fn all_tg_pt(&self, map: &MapIdentity) -> Setting<bool> {
-        self.first(map, |attributes| attributes.all_tg_pt.as_ref(), false)
-    }
-
-    /// Whether a map without alias is named `mpatha` rather than by its WWID; built in: no.
-    #[must_use]
-    pub fn user_friendly_names(&self, map: &MapIdentity) -> Setting<bool> {
-        self.first(
-            map,
-            |attributes| attributes.user_friendly_names.as_ref(),
-            false,
-        )
-    }
-
-    /// The configured alias of a map.
-    #[must_use]
-    pub fn alias(&self, map: &MapIdentity) -> Setting<Option<String>> {
-        self.first(map, |attributes| attributes.alias.as_ref(), None)
-    }
-
-    /// How long a client waits for the daemon's answer, in milliseconds; never below
-    /// [`MIN_UXSOCK_TIMEOUT_MS`].
-    #[must_use]
-    pub fn uxsock_timeout_ms(&self) -> Setting<u32> {
-        match &self.defaults.uxsock_timeout_ms {
-            Some(sourced) => sourced.setting(Section::Defaults),
-            None => Setting {
-                value: MIN_UXSOCK_TIMEOUT_MS,
-                origin: Origin::Default,
-            },
-        }
-    }
-
-    /// The one place that knows the precedence.
-    fn first<T: Clone>(
-        &self,
-        map: &MapIdentity,
-        pick: impl Fn(&Attributes) -> Option<&Sourced<T>>,
-        built_in: T,
-    ) -> Setting<T> {
-        let multipath = || {
-            let mut entries = self
-                .multipaths
-                .iter()
-                .rev()
-                .filter(|entry| entry.wwid == map.wwid);
-            let found = entries.find_map(|entry| pick(&entry.attributes))?;
-            Some(found.setting(Section::Multipath {
-                wwid: map.wwid.clone(),
-            }))
-        };
-        let overrides = || Some(pick(&self.overrides)?.setting(Section::Overrides));
-        let device = || {
-            let mut entries = self
-                .devices
-                .iter()
-                .rev()
-                .filter(|entry| entry.is_match(map));
-            entries.find_map(|entry| Some(pick(&entry.attributes)?.setting(entry.section())))
-        };
-        let defaults = || Some(pick(&self.defaults)?.setting(Section::Defaults));
-        multipath()
-            .or_else(overrides)
-            .or_else(device)
-            .or_else(defaults)
-            .unwrap_or(Setting {
-                value: built_in,
-                origin: Origin::Default,
-            })
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`bindings`] and [`wwids`]: which names and which WWIDs multipath-tools has given out
 #![forbid(unsafe_code)]
 
+mod appended;
 pub mod bindings;
 pub mod config;
 pub mod lock;

@@ -5,6 +5,7 @@
 //! The same protocol is spoken by multipath-tools' `multipathd`, so that either program can
 //! be swapped for its counterpart.
 
+mod cli_words;
 mod command;
 mod frame;
 mod reply;

@@ -90,6 +90,20 @@ impl RecordDir {
         json::read_record(&path, wwid)
     }
 
+    /// Where the journal of a map is, while something is under way or was cut off; `None` if no
+    /// map has such a WWID.
+    #[must_use]
+    pub fn journal_path(dir: &Path, wwid: &str) -> Option<PathBuf> {
+        let stem = files::stem(wwid).ok()?;
+        Some(dir.join(format!("{stem}.journal")))
+    }
+
+    /// The name of a map's lock file below the directory.
+    #[must_use]
+    pub fn lock_name(wwid: &str) -> Option<String> {
+        Some(format!("{}.lock", files::stem(wwid).ok()?))
+    }
+
     fn open_lock(&self, path: &Path) -> Result<File, LockError> {
         match DirBuilder::new().mode(0o700).create(&self.path) {
             Err(source) if !self.path.is_dir() => {

@@ -14,13 +14,14 @@ use mpath_state::{PrStatus, StoredKey};
 use pr_policy::{Effects, Holding, KeyPlan, Membership, PathId, Registration, Request, Snapshot};
 
 use crate::daemon::Daemon;
+use crate::leftover;
 use crate::map::OpenMap;
 
 /// The books of one map while it is locked.
 #[derive(Debug)]
 pub(crate) struct Books<'a> {
     map: &'a OpenMap,
-    lock: MapLock,
+    lock: &'a MapLock,
     prkeys: PrKeysFile,
     daemon: Option<Daemon>,
     stored: Option<StoredKey>,
@@ -39,12 +40,12 @@ enum Changed {
 impl<'a> Books<'a> {
     pub(crate) fn open(
         map: &'a OpenMap,
-        lock: MapLock,
+        lock: &'a MapLock,
         prkeys: PrKeysFile,
         daemon: Option<Daemon>,
         stored: Option<StoredKey>,
     ) -> Self {
-        let mut books = Self {
+        Self {
             map,
             lock,
             prkeys,
@@ -52,22 +53,6 @@ impl<'a> Books<'a> {
             stored,
             changed: Changed::No,
             notes: Vec::new(),
-        };
-        books.look_for_leftovers();
-        books
-    }
-
-    fn look_for_leftovers(&mut self) {
-        match self.lock.journal().read() {
-            Ok(None) => {}
-            Ok(Some(intent)) => self.notes.push(format!(
-                "{}: '{}' by process {} was cut off before it was done: look at \
-                 'mpathpersist -i -s' for what it left",
-                self.map.name(),
-                intent.request,
-                intent.pid
-            )),
-            Err(error) => self.notes.push(format!("{}: {error}", self.map.name())),
         }
     }
 
@@ -102,6 +87,7 @@ impl<'a> Books<'a> {
             let (key, aptpl) = (register.new_key, register.aptpl);
             intent.new_key = Some(StoredKey { key, aptpl }).filter(|stored| !stored.key.is_none());
         }
+        leftover::enter(&mut intent, request);
         if plan != KeyPlan::Keep {
             intent.restore_file_key = Some(self.stored);
         }
@@ -304,6 +290,11 @@ impl<'a> Books<'a> {
 pub(crate) struct Remembered(Option<MapRecord>);
 
 impl Remembered {
+    /// What a record says, whatever it thinks of this node's registration.
+    pub(crate) fn of(record: MapRecord) -> Self {
+        Self(Some(record))
+    }
+
     pub(crate) fn onto(self, snapshot: Snapshot) -> Snapshot {
         let Some(record) = self.0 else {
             return snapshot;
@@ -344,14 +335,14 @@ fn enter_holding(record: &mut MapRecord, holding: Holding) {
 }
 
 /// A nexus that is registered again takes the place of what was known of it.
-fn remember(nexuses: &mut Vec<Nexus>, nexus: Nexus) {
+pub(crate) fn remember(nexuses: &mut Vec<Nexus>, nexus: Nexus) {
     match nexuses.iter_mut().find(|known| is_same(known, &nexus)) {
         Some(known) => *known = nexus,
         None => nexuses.push(nexus),
     }
 }
 
-fn is_same(one: &Nexus, other: &Nexus) -> bool {
+pub(crate) fn is_same(one: &Nexus, other: &Nexus) -> bool {
     match (&one.initiator_port, &other.initiator_port) {
         (Some(a), Some(b)) => a == b && one.target_port == other.target_port,
         _ => one.hctl == other.hctl,

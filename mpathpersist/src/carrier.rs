@@ -4,7 +4,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
 use dm_multipath::Roots;
-use dm_multipath::sys::DmControl;
+use dm_multipath::sys::dm::{SuspendFlags, UdevCookie};
+use dm_multipath::sys::{DmControl, DmError};
 use pr_policy::{Outcome, Transaction};
 
 use crate::executor::carry_out;
@@ -54,6 +55,18 @@ impl<'a> Carrier<'a> {
             map.read_identities(roots);
         }
         Ok(map)
+    }
+
+    /// Resumes a map that somebody left suspended.
+    pub(crate) fn resume(&self, map: &OpenMap) -> Result<(), DmError> {
+        match self {
+            Self::Kernel { dm, .. } => {
+                let (flags, cookie) = (SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
+                dm.resume(map.device().into(), flags, cookie)
+            }
+            // Nothing waits there: it has no I/O.
+            Self::Sandbox(_) => Ok(()),
+        }
     }
 
     /// Runs a transaction on a map to its end.

@@ -69,22 +69,30 @@ impl Daemon {
     /// # Errors
     /// The connection failed, or the time was up. After that it cannot be used any more.
     pub fn ask(&mut self, command: &Command) -> Result<Reply, DaemonError> {
-        let deadline = Instant::now() + self.patience;
-        let reply = self.ask_until(deadline, command);
-        self.patience = deadline.saturating_duration_since(Instant::now());
-        reply
+        let text = self.ask_text(&command.to_string())?;
+        tracing::debug!(%command, reply = text.trim_end(), "multipathd answered");
+        Ok(Reply::parse(&text))
     }
 
-    fn ask_until(&mut self, deadline: Instant, command: &Command) -> Result<Reply, DaemonError> {
+    /// Asks one thing in words that need not mean anything here, and gives the answer as it came.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn ask_text(&mut self, command: &str) -> Result<String, DaemonError> {
+        let deadline = Instant::now() + self.patience;
+        let text = self.ask_until(deadline, command);
+        self.patience = deadline.saturating_duration_since(Instant::now());
+        text
+    }
+
+    fn ask_until(&mut self, deadline: Instant, command: &str) -> Result<String, DaemonError> {
         self.set_timeouts(deadline)
             .map_err(|source| self.socket_error(source))?;
-        let request = encode(&command.to_string());
+        let request = encode(command);
         self.stream
             .write_all(&request)
             .map_err(|source| self.socket_error(source))?;
-        let text = self.receive(deadline)?;
-        tracing::debug!(%command, reply = text.trim_end(), "multipathd answered");
-        Ok(Reply::parse(&text))
+        self.receive(deadline)
     }
 
     fn receive(&mut self, deadline: Instant) -> Result<String, DaemonError> {

@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use mpath_state::StoredKey;
 use mpath_state::config::{Config, KeySetting, Problem, Severity};
 use mpath_state::prkeys::PrKeysFile;
-use mpath_state::record::{LockError, RecordDir};
+use mpath_state::record::{MapLock, RecordDir};
 use pr_policy::{
-    ConfiguredKey, Effects, KeyPlan, KeyRefusal, Limits, Options, Outcome, Path, PathId, PathState,
-    Registration, Request, Snapshot, Transaction, authorise,
+    ConfiguredKey, Effects, KeyPlan, KeyRefusal, Limits, Occasion, Options, Outcome, Path, PathId,
+    PathState, Registration, Request, Snapshot, Transaction, authorise,
 };
 
 use crate::books::Books;
 use crate::carrier::Carrier;
 use crate::daemon::Daemon;
 use crate::host::Host;
+use crate::leftover::Leftover;
 use crate::map::OpenMap;
 use crate::run::{Failure, Report, RunOptions, Runner};
 
@@ -97,12 +98,96 @@ impl<'a> Device<'a> {
         started: Instant,
     ) -> Result<Report, Failure> {
         let options = self.options(request, options);
-        let limits = options.limits;
-        let records = RecordDir::new(&self.host.run_dir);
-        let lock = records
-            .lock(self.map.wwid(), limits.deadline / 2)
-            .map_err(|error| self.lock_failure(&error))?;
+        let patience = options.limits.deadline / 2;
+        let lock = self.lock(patience)?;
         self.refresh()?;
+        let mut notes = Vec::new();
+        if let Some(leftover) = self.leftover(&lock) {
+            notes.push(leftover.note(self.name()));
+            let finished = self.finish(&leftover, &lock, patience);
+            notes.extend(finished.map_or_else(|failure| vec![failure.to_string()], |it| it.notes));
+        }
+        let mut report = self.change_locked(request, options, started, &lock)?;
+        report.notes.splice(0..0, notes);
+        Ok(report)
+    }
+
+    /// Completes or ends what a process that was killed has left behind on the map: resumes it
+    /// first of all, then does what [`recovery`] says. `None`: nothing was left behind.
+    ///
+    /// # Errors
+    /// Somebody works on the map and does not end within `patience`, or the request could not be
+    /// completed; it is then still in the journal.
+    pub fn recover(&mut self, patience: Duration) -> Result<Option<Report>, Failure> {
+        let lock = self.lock(patience)?;
+        self.refresh()?;
+        let Some(leftover) = self.leftover(&lock) else {
+            return Ok(None);
+        };
+        let mut report = self.finish(&leftover, &lock, Limits::OUT.deadline)?;
+        report.notes.insert(0, leftover.note(self.name()));
+        Ok(Some(report))
+    }
+
+    fn leftover(&self, lock: &MapLock) -> Option<Leftover> {
+        let read = lock.journal().read();
+        read.unwrap_or_else(|error| {
+            tracing::warn!("{}: {error}", self.name());
+            None
+        })
+        .map(Leftover)
+    }
+
+    fn finish(
+        &mut self,
+        leftover: &Leftover,
+        lock: &MapLock,
+        deadline: Duration,
+    ) -> Result<Report, Failure> {
+        if self.map.is_suspended() {
+            self.resume()?;
+        }
+        let Some(request) = leftover.remedy() else {
+            let cleared = lock.journal().clear();
+            cleared.map_err(|error| other(self.name(), &error))?;
+            return Ok(self.report(Outcome::Done));
+        };
+        let mut options = Options::for_request(&request);
+        options.limits = options.limits.within(deadline);
+        options.occasion = Occasion::Recovery;
+        let result = self.change_locked(&request, options, Instant::now(), lock);
+        let is_settled = match &result {
+            Ok(report) => !is_open(&report.outcome),
+            Err(failure) => is_refusal(failure),
+        };
+        let noted = if is_settled {
+            lock.journal().clear()
+        } else {
+            lock.journal().write(&leftover.0)
+        };
+        noted.map_err(|error| other(self.name(), &error))?;
+        result
+    }
+
+    fn resume(&self) -> Result<(), Failure> {
+        let resumed = self.carrier.resume(&self.map);
+        resumed.map_err(|error| other(self.name(), &error))
+    }
+
+    fn lock(&self, patience: Duration) -> Result<MapLock, Failure> {
+        let records = RecordDir::new(&self.host.run_dir);
+        let locked = records.lock(self.map.wwid(), patience);
+        locked.map_err(|error| other(self.name(), &error))
+    }
+
+    fn change_locked(
+        &mut self,
+        request: &Request,
+        options: Options,
+        started: Instant,
+        lock: &MapLock,
+    ) -> Result<Report, Failure> {
+        let limits = options.limits;
         let loaded = Config::load(&self.host.config);
         let config = loaded.config;
         report_problems(&loaded.problems);
@@ -154,13 +239,16 @@ impl<'a> Device<'a> {
         let outcome = self
             .carrier
             .carry_out(&self.map, &mut transaction, deadline)?;
-        let report = Report {
+        Ok((self.report(outcome), transaction.effects().clone()))
+    }
+
+    fn report(&self, outcome: Outcome) -> Report {
+        Report {
             map: self.name().to_owned(),
             path: named_path(&outcome).and_then(|path| self.describe(path)),
             outcome,
             notes: Vec::new(),
-        };
-        Ok((report, transaction.effects().clone()))
+        }
     }
 
     fn describe(&self, path: PathId) -> Option<String> {
@@ -232,10 +320,6 @@ impl<'a> Device<'a> {
             KeyRefusal::NotConfigured => Failure::NoKey { map },
         }
     }
-
-    fn lock_failure(&self, error: &LockError) -> Failure {
-        other(self.name(), error)
-    }
 }
 
 /// Whether the stored key that was planned is the right one to keep: also after a failure, if
@@ -249,6 +333,23 @@ fn is_in_force(plan: KeyPlan, report: &Report, effects: &Effects) -> bool {
         (KeyPlan::Forget, Some(Registration::Unregistered)) => true,
         _ => false,
     }
+}
+
+/// Whether it may still be carried out, later.
+fn is_open(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::NoUsablePath
+            | Outcome::Unreachable { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Incomplete { .. }
+            | Outcome::NotSuspended
+    )
+}
+
+/// Whether the configuration forbids it by now.
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure, Failure::KeyMismatch { .. } | Failure::NoKey { .. })
 }
 
 /// Keywords without meaning here are normal in a file that multipath-tools reads as well.
@@ -285,7 +386,7 @@ fn named_path(outcome: &Outcome) -> Option<PathId> {
     }
 }
 
-fn other(device: &str, error: &dyn std::error::Error) -> Failure {
+pub(crate) fn other(device: &str, error: &dyn std::error::Error) -> Failure {
     Failure::Other {
         device: device.to_owned(),
         reason: error.to_string(),

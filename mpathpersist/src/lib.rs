@@ -11,17 +11,20 @@
 mod books;
 mod carrier;
 pub mod cli;
+mod custody;
 mod daemon;
 mod device;
 mod event_log;
 pub mod executor;
 mod host;
 mod kernel;
+mod leftover;
 mod map;
 mod operations;
 mod run;
 pub mod sandbox;
 
+pub use custody::{Custody, Holder, Settled, Verdict};
 pub use daemon::{Daemon, DaemonError};
 pub use device::{Device, HostRunner};
 pub use host::Host;

@@ -3,7 +3,7 @@
 use dm_multipath::map::{Map, ResolveError};
 use dm_multipath::scsi::{self, PortIdentity, ScsiDevice, ScsiState};
 use dm_multipath::sys::DmControl;
-use dm_multipath::table::PathState as MapPathState;
+use dm_multipath::table::{MultipathStatus, PathState as MapPathState};
 use dm_multipath::{DeviceNumber, Roots};
 use mpath_state::config::MapIdentity;
 use mpath_state::record::Nexus;
@@ -59,6 +59,50 @@ impl OpenMap {
         })
     }
 
+    /// A map that the kernel does not have, or not yet: without paths.
+    pub(crate) fn unmade(wwid: &str, name: &str) -> Self {
+        let status = MultipathStatus {
+            features: Vec::new(),
+            hw_handler: Vec::new(),
+            next_group: 0,
+            groups: Vec::new(),
+        };
+        let map = Map {
+            device: DeviceNumber::new(0, 0),
+            name: name.to_owned(),
+            uuid: format!("mpath-{wwid}"),
+            size: 0,
+            suspended: false,
+            status,
+            paths: Vec::new(),
+        };
+        Self {
+            map,
+            paths: Vec::new(),
+            states: Vec::new(),
+            devices: Vec::new(),
+        }
+    }
+
+    /// Takes in a path, which may be in the map's table or not (yet).
+    pub(crate) fn include(&mut self, roots: &Roots, device: DeviceNumber) -> PathId {
+        let known = self.paths.iter().position(|path| path.device == device);
+        let at = known.unwrap_or_else(|| {
+            self.paths.push(kernel_path(roots, device));
+            self.states.push(PathState::Doubtful);
+            self.devices.push(ScsiDevice::read(roots, device).ok());
+            self.paths.len() - 1
+        });
+        PathId(u32::try_from(at).unwrap_or(u32::MAX))
+    }
+
+    /// Notes what a path has turned out to be good for.
+    pub(crate) fn note_state(&mut self, id: PathId, state: PathState) {
+        if let Some(known) = index(id).and_then(|at| self.states.get_mut(at)) {
+            *known = state;
+        }
+    }
+
     /// Reads what the paths' devices call themselves: needed only to change something.
     pub(crate) fn read_identities(&mut self, roots: &Roots) {
         let read = |path: &KernelPath| ScsiDevice::read(roots, path.device).ok();
@@ -76,6 +120,10 @@ impl OpenMap {
 
     pub(crate) fn device(&self) -> DeviceNumber {
         self.map.device
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.map.suspended
     }
 
     pub(crate) fn paths(&self) -> &[KernelPath] {

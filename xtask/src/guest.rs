@@ -23,6 +23,7 @@ mod command;
 pub mod demo;
 mod fabric;
 mod kernel;
+mod lite;
 mod lun;
 mod map;
 mod multipathd;
@@ -40,6 +41,7 @@ use crate::error::{Context, Error, Result};
 
 pub use command::{Finished, Run, run};
 pub use fabric::Fabric;
+pub use lite::Lite;
 pub use lun::Lun;
 pub use map::Map;
 pub use multipathd::Multipathd;

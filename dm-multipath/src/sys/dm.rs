@@ -117,6 +117,18 @@ impl UdevCookie {
     /// Tells udev's rules that the event is a real change by the device's owner
     /// (`DM_UDEV_PRIMARY_SOURCE_FLAG`), so that they look at the device again.
     pub const PRIMARY_SOURCE: Self = Self(0x0040 << 16);
+    /// For a multipath map: only its paths have changed, so what it holds need not be looked at
+    /// again (`DM_SUBSYSTEM_UDEV_FLAG0`).
+    pub const MULTIPATH_RELOAD: Self = Self(0x0100 << 16);
+    /// For a multipath map: no path of it works, so that reading from it would hang or fail
+    /// (`DM_SUBSYSTEM_UDEV_FLAG2`).
+    pub const MULTIPATH_NO_PATHS: Self = Self(0x0400 << 16);
+
+    /// Both sets of flags.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 /// Whether a loaded table's device takes writes.

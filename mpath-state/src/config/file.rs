@@ -6,8 +6,10 @@ use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::blacklist::{DeviceRule, Rule, RuleSet};
 use super::keywords::{Meaning, Scope};
-use super::value::{Attributes, DeviceEntry, MultipathEntry, Pattern, Place, Taken};
+use super::pattern::Pattern;
+use super::value::{Attributes, DeviceEntry, MultipathEntry, Place, Taken};
 use super::{Config, Loaded, Problem, Severity};
 use crate::words::{Word, split};
 
@@ -16,7 +18,7 @@ use crate::words::{Word, split};
 pub(super) struct Reader {
     config: Config,
     problems: Vec<Problem>,
-    /// Keywords that mean nothing here: one notice each.
+    /// What means nothing here: one notice each.
     noticed: BTreeSet<String>,
 }
 
@@ -74,12 +76,13 @@ struct Open {
     seen: BTreeSet<String>,
 }
 
-/// What a `device` or `multipath` section has said so far.
+/// What a `device` or `multipath` section has said so far; also that of a blacklist.
 #[derive(Default)]
 struct Entry {
     wwid: Option<String>,
     vendor: Option<Pattern>,
     product: Option<Pattern>,
+    product_blacklist: Option<Rule>,
     attributes: Attributes,
     /// Something that says what the section is for was refused, and that was reported.
     is_reported: bool,
@@ -126,7 +129,7 @@ impl FileReader<'_> {
         match scope.meaning(keyword) {
             Meaning::Section(inner) => self.open_section(keyword, inner, rest),
             Meaning::Unknown => self.refuse_keyword(scope, keyword, rest),
-            Meaning::Known => self.notice(scope, keyword),
+            Meaning::Known => self.notice(&format!("'{keyword}' has no effect here")),
             Meaning::Meant => {
                 if let Some(value) = self.value(keyword, rest) {
                     self.set(scope, keyword, &value);
@@ -145,7 +148,7 @@ impl FileReader<'_> {
             _ => self.error(format!("'{{' missing behind {name}")),
         }
         self.push(Some(scope));
-        if matches!(scope, Scope::Device | Scope::Multipath) {
+        if scope.is_entry() {
             self.entry = Entry::default();
         }
     }
@@ -193,11 +196,10 @@ impl FileReader<'_> {
         }
     }
 
-    fn notice(&mut self, scope: Scope, keyword: &str) {
-        // Blacklists are for whoever makes maps: a map that is there was not blacklisted.
-        let silent = matches!(scope, Scope::Blacklist | Scope::BlacklistDevice);
-        if !silent && self.reader.noticed.insert(keyword.to_owned()) {
-            self.problem(Severity::Notice, format!("'{keyword}' has no effect here"));
+    /// The same is said once.
+    fn notice(&mut self, message: &str) {
+        if self.reader.noticed.insert(message.to_owned()) {
+            self.problem(Severity::Notice, message.to_owned());
         }
     }
 
@@ -216,34 +218,13 @@ impl FileReader<'_> {
     }
 
     fn set(&mut self, scope: Scope, keyword: &str, value: &str) {
-        let first = self
-            .open
-            .last_mut()
-            .is_none_or(|open| open.seen.insert(keyword.to_owned()));
-        if !first {
-            let section = scope.name();
-            self.warning(format!(
-                "'{keyword}' stands twice in one {section} section, the last counts"
-            ));
+        if !scope.is_list() {
+            self.warn_if_repeated(scope, keyword);
         }
-        let place = Place {
-            file: Arc::clone(&self.path),
-            line: self.line,
-        };
-        let taken = match (scope, keyword) {
-            (Scope::Multipath, "wwid") => {
-                self.entry.wwid = Some(value.to_owned());
-                Taken::AsIs
-            }
-            (Scope::Device, "vendor") => take_pattern(&mut self.entry.vendor, value),
-            (Scope::Device, "product") => take_pattern(&mut self.entry.product, value),
-            (Scope::Overrides, _) => self.reader.config.overrides.set(keyword, value, place),
-            (Scope::Defaults, _) => self.reader.config.defaults.set(keyword, value, place),
-            _ => self.entry.attributes.set(keyword, value, place),
-        };
-        match taken {
+        match self.take(scope, keyword, value) {
             Taken::AsIs => {}
-            Taken::Changed(message) => self.warning(message),
+            Taken::Changed(Severity::Notice, message) => self.notice(&message),
+            Taken::Changed(severity, message) => self.problem(severity, message),
             Taken::Refused(message) => {
                 self.entry.is_reported |= matches!(keyword, "vendor" | "product");
                 self.error(format!("{message}; '{keyword}' ignored"));
@@ -251,51 +232,118 @@ impl FileReader<'_> {
         }
     }
 
-    fn finish_entry(&mut self, open: &Open) {
-        match open.scope {
-            Some(Scope::Multipath) => self.finish_multipath(open.line),
-            Some(Scope::Device) => self.finish_device(open.line),
-            _ => {}
+    fn warn_if_repeated(&mut self, scope: Scope, keyword: &str) {
+        let open = self.open.last_mut();
+        let is_first = open.is_none_or(|open| open.seen.insert(keyword.to_owned()));
+        if !is_first {
+            let section = scope.name();
+            self.warning(format!(
+                "'{keyword}' stands twice in one {section} section, the last counts"
+            ));
         }
     }
 
-    fn finish_multipath(&mut self, line: usize) {
-        let Entry {
-            wwid, attributes, ..
-        } = mem::take(&mut self.entry);
-        match wwid {
+    fn take(&mut self, scope: Scope, keyword: &str, value: &str) -> Taken {
+        let place = self.place();
+        let config = &mut self.reader.config;
+        let entry = &mut self.entry;
+        match (scope, keyword) {
+            (Scope::Multipath, "wwid") => {
+                entry.wwid = Some(value.to_owned());
+                Taken::AsIs
+            }
+            (Scope::Device, "vendor") => keep(&mut entry.vendor, Pattern::new(value)),
+            (Scope::Device, "product") => keep(&mut entry.product, Pattern::new(value)),
+            (Scope::Device, "product_blacklist") => {
+                keep(&mut entry.product_blacklist, rule(value, place))
+            }
+            (Scope::BlacklistDevice | Scope::ExceptionsDevice, "vendor") => {
+                keep(&mut entry.vendor, Pattern::rule(value))
+            }
+            (Scope::BlacklistDevice | Scope::ExceptionsDevice, _) => {
+                keep(&mut entry.product, Pattern::rule(value))
+            }
+            (Scope::Blacklist, _) => append(&mut config.lists.blacklist, keyword, value, place),
+            (Scope::Exceptions, _) => append(&mut config.lists.exceptions, keyword, value, place),
+            (Scope::Overrides, _) => config.overrides.set(keyword, value, place),
+            (Scope::Defaults, _) => config.defaults.set(keyword, value, place),
+            _ => entry.attributes.set(keyword, value, place),
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            file: Arc::clone(&self.path),
+            line: self.line,
+        }
+    }
+
+    fn finish_entry(&mut self, open: &Open) {
+        let Some(scope) = open.scope.filter(|scope| scope.is_entry()) else {
+            return;
+        };
+        let entry = mem::take(&mut self.entry);
+        match scope {
+            Scope::Multipath => self.finish_multipath(entry, open.line),
+            Scope::Device => self.finish_device(entry, open.line),
+            _ => self.finish_blacklist_device(scope, entry, open.line),
+        }
+    }
+
+    fn finish_multipath(&mut self, entry: Entry, line: usize) {
+        let attributes = entry.attributes;
+        match entry.wwid {
             Some(wwid) => {
-                self.reader
-                    .config
-                    .multipaths
-                    .push(MultipathEntry { wwid, attributes });
+                let entry = MultipathEntry { wwid, attributes };
+                self.reader.config.multipaths.push(entry);
             }
             None => self.error(format!("multipath of line {line} has no wwid, ignored")),
         }
     }
 
-    fn finish_device(&mut self, line: usize) {
-        let Entry {
-            vendor,
-            product,
-            attributes,
-            is_reported,
-            ..
-        } = mem::take(&mut self.entry);
-        let missing = match (vendor, product) {
+    fn finish_device(&mut self, entry: Entry, line: usize) {
+        let missing = match (entry.vendor, entry.product) {
             (Some(vendor), Some(product)) => {
-                let entry = DeviceEntry {
+                if let Some(rule) = entry.product_blacklist {
+                    self.reader.config.lists.blacklist.device.push(DeviceRule {
+                        vendor: Some(vendor.clone()),
+                        product: Some(rule.pattern),
+                        place: rule.place,
+                    });
+                }
+                return self.reader.config.devices.push(DeviceEntry {
                     vendor,
                     product,
-                    attributes,
-                };
-                return self.reader.config.devices.push(entry);
+                    attributes: entry.attributes,
+                });
             }
             (None, _) => "vendor",
             (Some(_), None) => "product",
         };
-        if !is_reported {
+        if !entry.is_reported {
             self.error(format!("device of line {line} has no {missing}, ignored"));
+        }
+    }
+
+    fn finish_blacklist_device(&mut self, scope: Scope, entry: Entry, line: usize) {
+        if entry.is_reported {
+            return;
+        }
+        if entry.vendor.is_none() && entry.product.is_none() {
+            let message = format!("device of line {line} has no vendor and no product, ignored");
+            return self.error(message);
+        }
+        let mut place = self.place();
+        place.line = line;
+        let rule = DeviceRule {
+            vendor: entry.vendor,
+            product: entry.product,
+            place: Some(place),
+        };
+        let lists = &mut self.reader.config.lists;
+        match scope {
+            Scope::ExceptionsDevice => lists.exceptions.device.push(rule),
+            _ => lists.blacklist.device.push(rule),
         }
     }
 
@@ -318,10 +366,11 @@ impl FileReader<'_> {
     }
 }
 
-fn take_pattern(slot: &mut Option<Pattern>, text: &str) -> Taken {
-    match Pattern::new(text) {
-        Ok(pattern) => {
-            *slot = Some(pattern);
+/// Takes what was read; what was refused leaves nothing.
+fn keep<T>(slot: &mut Option<T>, read: Result<T, String>) -> Taken {
+    match read {
+        Ok(value) => {
+            *slot = Some(value);
             Taken::AsIs
         }
         Err(message) => {
@@ -329,4 +378,30 @@ fn take_pattern(slot: &mut Option<Pattern>, text: &str) -> Taken {
             Taken::Refused(message)
         }
     }
+}
+
+/// Adds a line to a list of the blacklist or its exceptions.
+fn append(set: &mut RuleSet, keyword: &str, text: &str, place: Place) -> Taken {
+    let list = match keyword {
+        "devnode" => &mut set.devnode,
+        "wwid" => &mut set.wwid,
+        "property" => &mut set.property,
+        "protocol" => &mut set.protocol,
+        _ => return Taken::Refused(format!("'{keyword}' is not understood here")),
+    };
+    match rule(text, place) {
+        Ok(rule) => {
+            list.push(rule);
+            Taken::AsIs
+        }
+        Err(message) => Taken::Refused(message),
+    }
+}
+
+fn rule(text: &str, place: Place) -> Result<Rule, String> {
+    let pattern = Pattern::rule(text)?;
+    Ok(Rule {
+        pattern,
+        place: Some(place),
+    })
 }

@@ -8,6 +8,8 @@ pub(super) enum Scope {
     Defaults,
     Blacklist,
     BlacklistDevice,
+    Exceptions,
+    ExceptionsDevice,
     Devices,
     Device,
     Overrides,
@@ -33,7 +35,7 @@ impl Scope {
     pub(super) fn meaning(self, word: &str) -> Meaning {
         if let Some((_, scope)) = self.sections().iter().find(|(name, _)| *name == word) {
             Meaning::Section(*scope)
-        } else if self.meant().contains(&word) {
+        } else if self.meant().any(|meant| meant == word) {
             Meaning::Meant
         } else if self.known().any(|known| known == word) {
             Meaning::Known
@@ -49,6 +51,8 @@ impl Scope {
             Self::Defaults => "defaults",
             Self::Blacklist => "blacklist",
             Self::BlacklistDevice => "blacklist device",
+            Self::Exceptions => "blacklist_exceptions",
+            Self::ExceptionsDevice => "blacklist_exceptions device",
             Self::Devices => "devices",
             Self::Device => "device",
             Self::Overrides => "overrides",
@@ -56,6 +60,19 @@ impl Scope {
             Self::Multipaths => "multipaths",
             Self::Multipath => "multipath",
         }
+    }
+
+    /// A section that is about one device or map.
+    pub(super) const fn is_entry(self) -> bool {
+        matches!(
+            self,
+            Self::Device | Self::Multipath | Self::BlacklistDevice | Self::ExceptionsDevice
+        )
+    }
+
+    /// A section whose lines add up.
+    pub(super) const fn is_list(self) -> bool {
+        matches!(self, Self::Blacklist | Self::Exceptions)
     }
 
     /// What was probably meant by an unknown word: the nearest word of this scope, or where
@@ -78,9 +95,7 @@ impl Scope {
 
     fn words(self) -> impl Iterator<Item = &'static str> {
         let sections = self.sections().iter().map(|(name, _)| *name);
-        sections
-            .chain(self.meant().iter().copied())
-            .chain(self.known())
+        sections.chain(self.meant()).chain(self.known())
     }
 
     const fn sections(self) -> &'static [(&'static str, Self)] {
@@ -88,12 +103,13 @@ impl Scope {
             Self::Top => &[
                 ("defaults", Self::Defaults),
                 ("blacklist", Self::Blacklist),
-                ("blacklist_exceptions", Self::Blacklist),
+                ("blacklist_exceptions", Self::Exceptions),
                 ("devices", Self::Devices),
                 ("overrides", Self::Overrides),
                 ("multipaths", Self::Multipaths),
             ],
             Self::Blacklist => &[("device", Self::BlacklistDevice)],
+            Self::Exceptions => &[("device", Self::ExceptionsDevice)],
             Self::Devices => &[("device", Self::Device)],
             Self::Overrides => &[("protocol", Self::Protocol)],
             Self::Multipaths => &[("multipath", Self::Multipath)],
@@ -103,40 +119,38 @@ impl Scope {
 
     /// Keywords whose values are taken; `vendor`, `product` and `wwid` say what a section is
     /// for.
-    const fn meant(self) -> &'static [&'static str] {
-        match self {
-            Self::Defaults => &[
-                "reservation_key",
-                "all_tg_pt",
-                "user_friendly_names",
-                "uxsock_timeout",
-            ],
-            Self::Device => &["vendor", "product", "all_tg_pt", "user_friendly_names"],
-            Self::Overrides => &["reservation_key", "all_tg_pt", "user_friendly_names"],
-            Self::Multipath => &["wwid", "alias", "reservation_key", "user_friendly_names"],
-            _ => &[],
-        }
+    fn meant(self) -> impl Iterator<Item = &'static str> {
+        let (own, per_path, per_map): (&[&str], &[&str], &[&str]) = match self {
+            Self::Defaults => (MEANT_DEFAULTS, MEANT_PER_PATH, MEANT_PER_MAP),
+            Self::Device => (MEANT_DEVICE, MEANT_PER_PATH, MEANT_PER_MAP),
+            Self::Overrides => (&["reservation_key"], MEANT_PER_PATH, MEANT_PER_MAP),
+            Self::Multipath => (MEANT_MULTIPATH, &[], MEANT_PER_MAP),
+            Self::Blacklist | Self::Exceptions => (BLACKLIST, &[], &[]),
+            Self::BlacklistDevice | Self::ExceptionsDevice => (&["vendor", "product"], &[], &[]),
+            Self::Top | Self::Devices | Self::Multipaths | Self::Protocol => (&[], &[], &[]),
+        };
+        own.iter().chain(per_path).chain(per_map).copied()
     }
 
     fn known(self) -> impl Iterator<Item = &'static str> {
         let (own, per_path, per_map): (&[&str], &[&str], &[&str]) = match self {
             Self::Defaults => (DEFAULTS, PER_PATH, PER_MAP),
             Self::Device => (DEVICE, PER_PATH, PER_MAP),
-            Self::Overrides => (OVERRIDES, PER_PATH, PER_MAP),
-            Self::Multipath => (MULTIPATH, &[], PER_MAP),
-            Self::Blacklist => (BLACKLIST, &[], &[]),
-            Self::BlacklistDevice => (BLACKLIST_DEVICE, &[], &[]),
+            Self::Overrides => (&["hardware_handler"], PER_PATH, PER_MAP),
+            Self::Multipath => (&["mode", "uid", "gid"], &[], PER_MAP),
             Self::Protocol => (PROTOCOL, &[], &[]),
-            Self::Top | Self::Devices | Self::Multipaths => (&[], &[], &[]),
+            _ => (&[], &[], &[]),
         };
         own.iter().chain(per_path).chain(per_map).copied()
     }
 
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Top,
         Self::Defaults,
         Self::Blacklist,
         Self::BlacklistDevice,
+        Self::Exceptions,
+        Self::ExceptionsDevice,
         Self::Devices,
         Self::Device,
         Self::Overrides,
@@ -168,18 +182,45 @@ fn distance(a: &str, b: &str) -> usize {
 const MAX_DISTANCE: usize = 3;
 
 /// In defaults, device, overrides and multipath.
-const PER_MAP: &[&str] = &[
+const MEANT_PER_MAP: &[&str] = &[
     "path_grouping_policy",
     "path_selector",
     "prio",
-    "prio_args",
     "failback",
-    "rr_weight",
     "no_path_retry",
+    "features",
+    "user_friendly_names",
+];
+
+/// In defaults, device and overrides.
+const MEANT_PER_PATH: &[&str] = &[
+    "alias_prefix",
+    "detect_prio",
+    "detect_pgpolicy",
+    "all_tg_pt",
+];
+
+const MEANT_DEFAULTS: &[&str] = &[
+    "verbosity",
+    "polling_interval",
+    "max_polling_interval",
+    "checker_timeout",
+    "find_multipaths",
+    "reservation_key",
+    "uxsock_timeout",
+];
+
+const MEANT_DEVICE: &[&str] = &["vendor", "product", "product_blacklist"];
+
+const MEANT_MULTIPATH: &[&str] = &["wwid", "alias", "reservation_key"];
+
+/// In defaults, device, overrides and multipath.
+const PER_MAP: &[&str] = &[
+    "prio_args",
+    "rr_weight",
     "rr_min_io",
     "rr_min_io_rq",
     "flush_on_last_del",
-    "features",
     "deferred_remove",
     "delay_watch_checks",
     "delay_wait_checks",
@@ -203,22 +244,16 @@ const PER_PATH: &[&str] = &[
     "getuid_callout",
     "path_checker",
     "checker",
-    "alias_prefix",
     "fast_io_fail_tmo",
     "dev_loss_tmo",
     "eh_deadline",
     "retain_attached_hw_handler",
-    "detect_prio",
     "detect_checker",
-    "detect_pgpolicy",
     "detect_pgpolicy_use_tpg",
     "recheck_wwid",
 ];
 
 const DEFAULTS: &[&str] = &[
-    "verbosity",
-    "polling_interval",
-    "max_polling_interval",
     "reassign_maps",
     "udev_dir",
     "multipath_dir",
@@ -228,7 +263,6 @@ const DEFAULTS: &[&str] = &[
     "mode",
     "uid",
     "gid",
-    "checker_timeout",
     "allow_usb_devices",
     "bindings_file",
     "wwids_file",
@@ -238,7 +272,6 @@ const DEFAULTS: &[&str] = &[
     "force_sync",
     "strict_timing",
     "partition_delimiter",
-    "find_multipaths",
     "find_multipaths_timeout",
     "retrigger_tries",
     "retrigger_delay",
@@ -257,20 +290,9 @@ const DEFAULTS: &[&str] = &[
     "default_path_checker",
 ];
 
-const DEVICE: &[&str] = &[
-    "revision",
-    "product_blacklist",
-    "hardware_handler",
-    "vpd_vendor",
-];
-
-const OVERRIDES: &[&str] = &["hardware_handler"];
-
-const MULTIPATH: &[&str] = &["mode", "uid", "gid"];
+const DEVICE: &[&str] = &["revision", "hardware_handler", "vpd_vendor"];
 
 const BLACKLIST: &[&str] = &["devnode", "wwid", "property", "protocol"];
-
-const BLACKLIST_DEVICE: &[&str] = &["vendor", "product"];
 
 const PROTOCOL: &[&str] = &["type", "fast_io_fail_tmo", "dev_loss_tmo", "eh_deadline"];
 

@@ -12,6 +12,32 @@ pub struct Setting<T> {
     pub origin: Origin,
 }
 
+impl<T> Setting<T> {
+    pub(super) const fn built_in(value: T) -> Self {
+        Self {
+            value,
+            origin: Origin::Default,
+        }
+    }
+
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Setting<U> {
+        Setting {
+            value: change(self.value),
+            origin: self.origin,
+        }
+    }
+
+    pub(super) const fn is_of_map_or_overrides(&self) -> bool {
+        matches!(
+            &self.origin,
+            Origin::File {
+                section: Section::Multipath { .. } | Section::Overrides,
+                ..
+            }
+        )
+    }
+}
+
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

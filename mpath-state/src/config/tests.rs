@@ -1,5 +1,6 @@
 //! Files in, values with their origins and problems out.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use insta::assert_snapshot;
@@ -240,16 +241,14 @@ fn what_multipath_tools_prints_as_its_configuration_is_read_without_an_error() {
 
 #[test]
 fn keywords_without_meaning_here_are_noticed_once() {
-    let text = "defaults {\n polling_interval 5\n verbosity 2\n polling_interval 6\n}\n\
+    let text = "defaults {\n checker_timeout 5\n path_checker tur\n path_checker tur\n}\n\
                 overrides {\n no_path_retry fail\n \
                 protocol {\n type scsi:fcp\n dev_loss_tmo 5\n }\n}\n\
-                devices {\n device {\n vendor a\n product b\n no_path_retry queue\n }\n}\n\
+                devices {\n device {\n vendor a\n product b\n path_checker rdac\n }\n}\n\
                 blacklist {\n devnode \"^sda\"\n device {\n vendor c\n }\n protocol scsi:usb\n}\n\
                 blacklist_exceptions {\n property x\n}\n";
     assert_snapshot!(shown(text), @r"
-    multipath.conf:2: notice: 'polling_interval' has no effect here
-    multipath.conf:3: notice: 'verbosity' has no effect here
-    multipath.conf:7: notice: 'no_path_retry' has no effect here
+    multipath.conf:3: notice: 'path_checker' has no effect here
     multipath.conf:9: notice: 'type' has no effect here
     multipath.conf:10: notice: 'dev_loss_tmo' has no effect here
     ");
@@ -263,9 +262,9 @@ defaults {
     user_friendly_names maybe
     uxsock_timeout soon
     uxsock_timeout 10
-    path_selector round-robin 0
+    path_selector fastest
     alias mine
-    verbosity 2
+    rr_weight priorities
     all_tg_pt yes extra
     all_tg_pt no
     product \"unfinished
@@ -320,9 +319,9 @@ fn mistakes_are_told_with_file_and_line() {
     multipath.conf:6: error: 'soon' is not a number of milliseconds; 'uxsock_timeout' ignored
     multipath.conf:7: warning: 'uxsock_timeout' stands twice in one defaults section, the last counts
     multipath.conf:7: warning: uxsock_timeout 10 is too short, 4000 counts
-    multipath.conf:8: notice: 'path_selector' has no effect here
+    multipath.conf:8: error: 'fastest' is none of round-robin, queue-length, service-time, historical-service-time, io-affinity; 'path_selector' ignored
     multipath.conf:9: error: unknown keyword 'alias' in defaults, ignored; it belongs to multipath
-    multipath.conf:10: notice: 'verbosity' has no effect here
+    multipath.conf:10: notice: 'rr_weight' has no effect here
     multipath.conf:11: warning: 'extra' behind the value of 'all_tg_pt' ignored: a value with blanks needs quotes
     multipath.conf:12: warning: 'all_tg_pt' stands twice in one defaults section, the last counts
     multipath.conf:13: error: closing quote missing, line ignored
@@ -342,6 +341,246 @@ fn mistakes_are_told_with_file_and_line() {
     multipath.conf:52: error: '}' missing: multipath of line 50 is not closed
     multipath.conf:52: error: '}' missing: multipaths of line 49 is not closed
     ");
+}
+
+const LISTS: &str = "\
+blacklist {
+    devnode \"^sd[c-d]$\"
+    wwid \"^36001405\"
+    wwid 3600140
+    protocol \"scsi:(usb|ata)\"
+    property \"ID_ATA\"
+    device {
+        vendor LOCAL
+        product \"!^(data|log)\"
+    }
+    device {
+        product scratch
+    }
+}
+blacklist_exceptions {
+    devnode sdd
+    wwid 36001405fe
+    device {
+        vendor LOCAL
+        product shared
+    }
+}
+devices {
+    device {
+        vendor ARRAY
+        product .*
+        product_blacklist \"^MGMT\"
+    }
+}
+";
+
+fn disk() -> PathIdentity {
+    PathIdentity {
+        devnode: "sda".into(),
+        wwid: "3500a".into(),
+        vendor: "VENDOR".into(),
+        product: "disk".into(),
+        protocol: "scsi:fcp".into(),
+        properties: None,
+    }
+}
+
+/// Why a disk that differs from the usual in one thing is excluded.
+fn excluded(text: &str, change: impl FnOnce(&mut PathIdentity)) -> String {
+    let (dir, loaded) = load_files(&[("multipath.conf", text)]);
+    assert_eq!(loaded.problems, []);
+    let mut path = disk();
+    change(&mut path);
+    let exclusion = loaded.config.exclusion(&path);
+    let shown = exclusion.map_or_else(|| "-".to_owned(), |exclusion| exclusion.to_string());
+    shown.replace(&format!("{}/", dir.path().display()), "")
+}
+
+#[test]
+fn devices_are_excluded_by_each_criterion() {
+    let of = |change: fn(&mut PathIdentity)| excluded(LISTS, change);
+    let device = |vendor: &str, product: &str| {
+        excluded(LISTS, |path| {
+            path.vendor = vendor.into();
+            path.product = product.into();
+        })
+    };
+    let lines = [
+        of(|_| ()),
+        of(|path| path.devnode = "sdc".into()),
+        of(|path| path.devnode = "sdd".into()),
+        of(|path| path.devnode = "sdaa".into()),
+        of(|path| path.devnode = "sr0".into()),
+        of(|path| path.devnode = "dm-3".into()),
+        of(|path| path.wwid = "360014050".into()),
+        of(|path| path.wwid = "36001405fe00".into()),
+        of(|path| path.wwid = "13600140".into()),
+        of(|path| path.wwid = String::new()),
+        of(|path| path.protocol = "scsi:usb".into()),
+        device("LOCAL", "other"),
+        device("LOCAL", "data1"),
+        device("LOCAL", "shared"),
+        device("ANY", "scratch"),
+        device("ARRAY", "MGMT LUN"),
+        device("NETAPP", "Universal Xport"),
+        device("EMC", "LUNZ"),
+    ];
+    assert_snapshot!(lines.join("\n"), @r#"
+    -
+    blacklisted by devnode "^sd[c-d]$" (multipath.conf:2)
+    -
+    -
+    blacklisted by devnode "!^sd[a-z]" (built in)
+    blacklisted by devnode "!^sd[a-z]" (built in)
+    blacklisted by wwid "^36001405" (multipath.conf:3)
+    -
+    blacklisted by wwid "3600140" (multipath.conf:4)
+    -
+    blacklisted by protocol "scsi:(usb|ata)" (multipath.conf:5)
+    blacklisted by device "LOCAL !^(data|log)" (multipath.conf:7)
+    -
+    -
+    blacklisted by device ".* scratch" (multipath.conf:11)
+    blacklisted by device "ARRAY ^MGMT" (multipath.conf:27)
+    blacklisted by device "^(NETAPP|LSI|ENGENIO) ^Universal Xport" (built in)
+    blacklisted by device "^(DGC|EMC) ^LUNZ" (built in)
+    "#);
+}
+
+#[test]
+fn properties_exclude_and_are_wanted() {
+    let of = |text: &str, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        excluded(text, |path| path.properties = Some(names))
+    };
+    let wanted = "blacklist_exceptions {\n property ID_MINE\n}\n";
+    let lines = [
+        of("", &["ID_WWN"]),
+        of("", &["SCSI_IDENT_SERIAL", "DEVNAME"]),
+        of("", &["DEVNAME"]),
+        of(LISTS, &["ID_ATA"]),
+        of(LISTS, &["ID_ATA", "ID_WWN"]),
+        of(wanted, &["ID_WWN"]),
+        of(wanted, &["ID_MINE"]),
+    ];
+    assert_snapshot!(lines.join("\n"), @r#"
+    -
+    -
+    blacklisted by property "(SCSI_IDENT_|ID_WWN)" (built in)
+    blacklisted by property "ID_ATA" (multipath.conf:6)
+    -
+    blacklisted by property "ID_MINE" (multipath.conf:2)
+    -
+    "#);
+}
+
+const TUNED: &str = "\
+defaults {
+    find_multipaths yes
+    polling_interval 3
+    checker_timeout 7
+    verbosity 3
+    path_grouping_policy multibus
+    failback 10
+    features \"1 queue_if_no_path\"
+    alias_prefix disk
+    detect_prio no
+}
+devices {
+    device {
+        vendor LIO
+        product .*
+        path_selector \"queue-length 0\"
+        no_path_retry 12
+        prio alua
+    }
+}
+multipaths {
+    multipath {
+        wwid own
+        path_grouping_policy failover
+        features \"2 pg_init_retries 50\"
+        failback immediate
+        no_path_retry queue
+    }
+}
+";
+
+#[test]
+fn maps_are_as_configured() {
+    let config = load(TUNED).config;
+    let shown = |map: &MapIdentity| {
+        let grouping = |detected| config.path_grouping_policy(map, detected).value;
+        format!(
+            "{:?} {:?} {} {:?} {:?} {:?} {:?} {}",
+            grouping(None),
+            grouping(Some(Grouping::GroupByPrio)),
+            config.path_selector(map).value,
+            config.prio(map).value,
+            config.failback(map).value,
+            config.no_path_retry(map).value,
+            config.features(map).value.words,
+            config.alias_prefix(map).value,
+        )
+    };
+    let other = MapIdentity {
+        vendor: "OTHER".into(),
+        ..map("w")
+    };
+    let built_in = Config::default();
+    assert_snapshot!([shown(&map("own")), shown(&map("w")), shown(&other)].join("\n"), @r#"
+    Failover Failover queue-length 0 Alua Immediate Queue ["pg_init_retries", "50"] disk
+    Multibus GroupByPrio queue-length 0 Alua Seconds(10) Checks(12) [] disk
+    Multibus GroupByPrio service-time 0 Const Seconds(10) Queue [] disk
+    "#);
+    assert!(!config.detect_prio(&map("w")).value);
+    assert!(built_in.detect_prio(&map("w")).value);
+    assert_eq!(built_in.no_path_retry(&map("w")).value, NoPathRetry::Fail);
+    assert_eq!(built_in.alias_prefix(&map("w")).value, "mpath");
+}
+
+#[test]
+fn the_daemon_is_as_configured() {
+    let of = |text: &str| {
+        let config = load(text).config;
+        format!(
+            "{:?} {} {} {:?} {}",
+            config.find_multipaths().value,
+            config.polling_interval_s().value,
+            config.max_polling_interval_s().value,
+            config.checker_timeout_s().value,
+            config.verbosity().value
+        )
+    };
+    assert_eq!(of(""), "Strict 5 20 None 2");
+    assert_eq!(of(TUNED), "On 3 12 Some(7) 3");
+    let short = "defaults {\n polling_interval 9\n max_polling_interval 4\n}\n";
+    assert_eq!(of(short), "Strict 9 9 None 2");
+    let zero = "defaults {\n polling_interval 0\n}\n";
+    assert_eq!(of(zero), "Strict 5 20 None 2");
+}
+
+#[test]
+fn what_is_shown_is_read_again_as_the_same() {
+    for text in ["", EVERYWHERE, LISTS, TUNED] {
+        let shown = load(text).config.to_string();
+        let again = load(&shown);
+        assert_eq!(again.problems, [], "{shown}");
+        let again = again.config.to_string();
+        // What is built in stands there twice now.
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(lines(&again), lines(&shown));
+        assert_eq!(
+            again.split("devices {").nth(1),
+            shown.split("devices {").nth(1)
+        );
+    }
+}
+
+#[test]
+fn the_whole_configuration_is_shown() {
+    assert_snapshot!(load(&[LISTS, TUNED].concat()).config.to_string());
 }
 
 #[test]

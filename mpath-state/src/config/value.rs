@@ -1,13 +1,16 @@
-//! Values of the keywords that mean something here, and the sections that hold them.
+//! What sections say: values with the line they stand in, and the sections that hold them.
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use regex_lite::Regex;
-
-use super::{MIN_UXSOCK_TIMEOUT_MS, MapIdentity, Origin, Section, Setting};
+use super::choices::{
+    Failback, Features, FindMultipaths, Grouping, NoPathRetry, PathSelector, Prio,
+};
+use super::keyword_value::{ClientTimeout, KeywordValue, LogLevel, MapName, Read, Seconds};
+use super::pattern::Pattern;
+use super::{MapIdentity, Origin, Section, Setting, Severity};
 use crate::{NotAKey, StoredKey};
 
 /// What `reservation_key` says.
@@ -43,7 +46,7 @@ impl FromStr for KeySetting {
 /// A value and the line it stands in.
 #[derive(Clone, Debug)]
 pub(super) struct Sourced<T> {
-    value: T,
+    pub(super) value: T,
     place: Place,
 }
 
@@ -69,83 +72,79 @@ impl<T: Clone> Sourced<T> {
     }
 }
 
-/// What a section says; the same keywords serve all kinds of sections.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Attributes {
-    pub(super) reservation_key: Option<Sourced<KeySetting>>,
-    pub(super) all_tg_pt: Option<Sourced<bool>>,
-    pub(super) user_friendly_names: Option<Sourced<bool>>,
-    pub(super) alias: Option<Sourced<Option<String>>>,
-    pub(super) uxsock_timeout_ms: Option<Sourced<u32>>,
-}
-
 /// What became of a value.
 pub(super) enum Taken {
     /// It counts.
     AsIs,
     /// Something else counts in its place.
-    Changed(String),
+    Changed(Severity, String),
     /// It does not count.
     Refused(String),
 }
 
-impl Attributes {
-    /// Takes a keyword that means something here; anything else is refused.
-    pub(super) fn set(&mut self, keyword: &str, text: &str, place: Place) -> Taken {
-        match keyword {
-            "reservation_key" => take(&mut self.reservation_key, parse_key(text), place),
-            "all_tg_pt" => take(&mut self.all_tg_pt, parse_yes_no(text), place),
-            "user_friendly_names" => take(&mut self.user_friendly_names, parse_yes_no(text), place),
-            "alias" => take(&mut self.alias, parse_alias(text), place),
-            "uxsock_timeout" => self.set_timeout(text, place),
-            _ => Taken::Refused(format!("'{keyword}' is not understood here")),
+/// The same keywords serve all kinds of sections; which one belongs where is in `keywords.rs`.
+/// A field is named by its keyword.
+macro_rules! attributes {
+    ($($keyword:ident: $type:ty,)*) => {
+        /// What a section says.
+        #[derive(Clone, Debug, Default)]
+        pub(super) struct Attributes {
+            $(pub(super) $keyword: Option<Sourced<$type>>,)*
         }
-    }
 
-    fn set_timeout(&mut self, text: &str, place: Place) -> Taken {
-        let parsed = text
-            .parse::<u32>()
-            .map_err(|_| format!("'{text}' is not a number of milliseconds"));
-        let raised = matches!(parsed, Ok(value) if value < MIN_UXSOCK_TIMEOUT_MS);
-        let parsed = parsed.map(|value| value.max(MIN_UXSOCK_TIMEOUT_MS));
-        match take(&mut self.uxsock_timeout_ms, parsed, place) {
-            Taken::AsIs if raised => Taken::Changed(format!(
-                "uxsock_timeout {text} is too short, {MIN_UXSOCK_TIMEOUT_MS} counts"
-            )),
-            taken => taken,
+        impl Attributes {
+            /// Takes a keyword that means something here; anything else is refused.
+            pub(super) fn set(&mut self, keyword: &str, text: &str, place: Place) -> Taken {
+                match keyword {
+                    $(stringify!($keyword) => take(&mut self.$keyword, text, place),)*
+                    _ => Taken::Refused(format!("'{keyword}' is not understood here")),
+                }
+            }
+
+            /// Keywords and values, as they stand in a file.
+            pub(super) fn shown(&self) -> Vec<(&'static str, String)> {
+                let mut shown = Vec::new();
+                $(if let Some(sourced) = &self.$keyword {
+                    shown.push((stringify!($keyword), sourced.value.shown()));
+                })*
+                shown
+            }
         }
-    }
+    };
 }
 
-fn take<T>(slot: &mut Option<Sourced<T>>, parsed: Result<T, String>, place: Place) -> Taken {
-    match parsed {
-        Ok(value) => {
+attributes! {
+    alias: MapName,
+    verbosity: LogLevel,
+    polling_interval: Seconds,
+    max_polling_interval: Seconds,
+    checker_timeout: Seconds,
+    find_multipaths: FindMultipaths,
+    path_grouping_policy: Grouping,
+    detect_pgpolicy: bool,
+    path_selector: PathSelector,
+    prio: Prio,
+    detect_prio: bool,
+    failback: Failback,
+    no_path_retry: NoPathRetry,
+    features: Features,
+    user_friendly_names: bool,
+    alias_prefix: MapName,
+    reservation_key: KeySetting,
+    all_tg_pt: bool,
+    uxsock_timeout: ClientTimeout,
+}
+
+fn take<T: KeywordValue>(slot: &mut Option<Sourced<T>>, text: &str, place: Place) -> Taken {
+    match T::read(text) {
+        Ok(Read { value, note }) => {
             *slot = Some(Sourced { value, place });
-            Taken::AsIs
+            note.map_or(Taken::AsIs, |(severity, text)| {
+                Taken::Changed(severity, text)
+            })
         }
         Err(message) => Taken::Refused(message),
     }
-}
-
-fn parse_key(text: &str) -> Result<KeySetting, String> {
-    text.parse()
-        .map_err(|error: NotAKey| format!("{error}; or 'file'"))
-}
-
-fn parse_yes_no(text: &str) -> Result<bool, String> {
-    match text {
-        "yes" | "1" => Ok(true),
-        "no" | "0" => Ok(false),
-        _ => Err(format!("'{text}' is neither yes nor no")),
-    }
-}
-
-/// Device-mapper takes no empty name and no slash.
-fn parse_alias(text: &str) -> Result<Option<String>, String> {
-    if text.is_empty() || text.contains('/') {
-        return Err(format!("'{text}' cannot be the name of a map"));
-    }
-    Ok(Some(text.to_owned()))
 }
 
 /// A `multipath` section.
@@ -165,28 +164,13 @@ pub(super) struct DeviceEntry {
 
 impl DeviceEntry {
     pub(super) fn is_match(&self, map: &MapIdentity) -> bool {
-        self.vendor.0.is_match(&map.vendor) && self.product.0.is_match(&map.product)
+        self.vendor.is_match(&map.vendor) && self.product.is_match(&map.product)
     }
 
     pub(super) fn section(&self) -> Section {
-        let text = |pattern: &Pattern| pattern.0.as_str().to_owned();
         Section::Device {
-            vendor: text(&self.vendor),
-            product: text(&self.product),
+            vendor: self.vendor.to_string(),
+            product: self.product.to_string(),
         }
-    }
-}
-
-/// An extended regular expression that may match anywhere in the text, as multipath-tools
-/// has it.
-#[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
-
-impl Pattern {
-    pub(super) fn new(text: &str) -> Result<Self, String> {
-        let regex = Regex::new(text);
-        regex
-            .map(Self)
-            .map_err(|error| format!("'{text}' is not a regular expression: {error}"))
     }
 }

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::words::{Word, quote, split};
+use super::cli_words::canonical;
+use crate::words::quote;
 use crate::{NotAKey, StoredKey};
 
 /// One request. A map is named by alias, WWID or `dm-N`; a path by `sdX` or `major:minor`.
@@ -50,6 +51,8 @@ pub enum Command {
     Shutdown,
     /// `ping`: are you there?
     Ping,
+    /// `help`: which commands there are; allowed to everybody.
+    Help,
 }
 
 impl Command {
@@ -58,7 +61,11 @@ impl Command {
     pub const fn is_for_everybody(&self) -> bool {
         matches!(
             self,
-            Self::Show(_) | Self::GetPrStatus(_) | Self::GetPrKey(_) | Self::GetPrHold(_)
+            Self::Show(_)
+                | Self::GetPrStatus(_)
+                | Self::GetPrKey(_)
+                | Self::GetPrHold(_)
+                | Self::Help
         )
     }
 }
@@ -80,6 +87,10 @@ pub enum Verb {
     Resume,
     /// `reload`, maps only
     Reload,
+    /// `disablequeueing`, maps only: I/O fails while no path works
+    DisableQueueing,
+    /// `restorequeueing`, maps only: as configured again
+    RestoreQueueing,
 }
 
 /// What can be shown.
@@ -103,12 +114,29 @@ pub enum Show {
         /// Text with wildcards such as `%n`.
         format: String,
     },
+    /// `show maps status`
+    MapsStatus,
+    /// `show maps stats`
+    MapsStats,
     /// `show maps json`
     MapsJson,
+    /// `show paths json`
+    PathsJson,
+    /// `show path P`
+    Path(String),
     /// `show topology`, also spelt `show maps topology`
     Topology,
     /// `show map NAME`, also spelt `show map NAME topology`
     Map(String),
+    /// `show map NAME [raw] format FMT`
+    MapFormat {
+        /// The map.
+        map: String,
+        /// Without header line and padding.
+        raw: bool,
+        /// Text with wildcards such as `%n`.
+        format: String,
+    },
     /// `show map NAME json`
     MapJson(String),
     /// `show status`
@@ -117,6 +145,8 @@ pub enum Show {
     Daemon,
     /// `show config`, also with `local` behind it
     Config,
+    /// `show wildcards`
+    Wildcards,
 }
 
 /// A block device by its numbers, `8:16`.
@@ -177,6 +207,7 @@ impl fmt::Display for Command {
             Self::Reconfigure => f.write_str("reconfigure"),
             Self::Shutdown => f.write_str("shutdown"),
             Self::Ping => f.write_str("ping"),
+            Self::Help => f.write_str("help"),
         }
     }
 }
@@ -193,7 +224,25 @@ impl fmt::Display for Show {
             Self::MapsFormat { raw: bare, format } => {
                 write!(f, "maps{} format {}", raw(bare), quote(format))
             }
+            Self::MapFormat {
+                map,
+                raw: bare,
+                format,
+            } => {
+                write!(
+                    f,
+                    "map {}{} format {}",
+                    quote(map),
+                    raw(bare),
+                    quote(format)
+                )
+            }
+            Self::MapsStatus => f.write_str("maps status"),
+            Self::MapsStats => f.write_str("maps stats"),
             Self::MapsJson => f.write_str("maps json"),
+            Self::PathsJson => f.write_str("paths json"),
+            Self::Path(path) => write!(f, "path {}", quote(path)),
+            Self::Wildcards => f.write_str("wildcards"),
             Self::Topology => f.write_str("topology"),
             Self::Map(map) => write!(f, "map {} topology", quote(map)),
             Self::MapJson(map) => write!(f, "map {} json", quote(map)),
@@ -214,29 +263,33 @@ impl fmt::Display for Verb {
             Self::Suspend => "suspend",
             Self::Resume => "resume",
             Self::Reload => "reload",
+            Self::DisableQueueing => "disablequeueing",
+            Self::RestoreQueueing => "restorequeueing",
         })
     }
 }
 
 /// As a server reads it: `list` = `show`, `multipath` = `map`, `multipaths` = `maps`,
-/// `del` = `remove`, `fmt` = `format`.
+/// `del` = `remove`, `fmt` = `format`; any keyword may be abbreviated as long as it is the only
+/// one that begins so.
 impl FromStr for Command {
     type Err = CommandError;
 
     fn from_str(text: &str) -> Result<Self, CommandError> {
-        let words = split(text.trim_end()).map_err(|_| CommandError::MissingQuote)?;
-        let words: Vec<&str> = words.iter().map(|word: &Word| word.text.as_str()).collect();
+        let words = canonical(text)?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let unknown = || CommandError::Unknown {
             text: text.trim().to_owned(),
         };
         let (verb, rest) = words.split_first().ok_or_else(unknown)?;
         match (*verb, rest) {
-            ("show" | "list", rest) => parse_show(rest).map(Self::Show).ok_or_else(unknown),
+            ("show", rest) => parse_show(rest).map(Self::Show).ok_or_else(unknown),
             ("reconfigure", [] | ["all"]) => Ok(Self::Reconfigure),
             ("shutdown", []) => Ok(Self::Shutdown),
             ("ping", []) => Ok(Self::Ping),
+            ("help", []) => Ok(Self::Help),
             (verb, ["path", path]) => parse_path_verb(verb, path).ok_or_else(unknown),
-            (verb, ["map" | "multipath", map, rest @ ..]) => {
+            (verb, ["map", map, rest @ ..]) => {
                 parse_map_verb(verb, map, rest).unwrap_or_else(|| Err(unknown()))
             }
             _ => Err(unknown()),
@@ -284,32 +337,40 @@ impl fmt::Display for PathList<'_> {
 fn parse_show(words: &[&str]) -> Option<Show> {
     Some(match words {
         ["paths"] => Show::Paths,
+        ["paths", "json"] => Show::PathsJson,
         ["paths", rest @ ..] => {
             let (raw, format) = parse_format(rest)?;
             Show::PathsFormat { raw, format }
         }
-        ["maps" | "multipaths"] => Show::Maps,
-        ["maps" | "multipaths", "json"] => Show::MapsJson,
-        ["topology"] | ["maps" | "multipaths", "topology"] => Show::Topology,
-        ["maps" | "multipaths", rest @ ..] => {
+        ["path", path] => Show::Path((*path).to_owned()),
+        ["maps"] => Show::Maps,
+        ["maps", "json"] => Show::MapsJson,
+        ["maps", "status"] => Show::MapsStatus,
+        ["maps", "stats"] => Show::MapsStats,
+        ["topology"] | ["maps", "topology"] => Show::Topology,
+        ["maps", rest @ ..] => {
             let (raw, format) = parse_format(rest)?;
             Show::MapsFormat { raw, format }
         }
-        ["map" | "multipath", map] | ["map" | "multipath", map, "topology"] => {
-            Show::Map((*map).to_owned())
+        ["map", map] | ["map", map, "topology"] => Show::Map((*map).to_owned()),
+        ["map", map, "json"] => Show::MapJson((*map).to_owned()),
+        ["map", map, rest @ ..] => {
+            let (raw, format) = parse_format(rest)?;
+            let map = (*map).to_owned();
+            Show::MapFormat { map, raw, format }
         }
-        ["map" | "multipath", map, "json"] => Show::MapJson((*map).to_owned()),
         ["status"] => Show::Status,
         ["daemon"] => Show::Daemon,
         ["config"] | ["config", "local"] => Show::Config,
+        ["wildcards"] => Show::Wildcards,
         _ => return None,
     })
 }
 
 fn parse_format(words: &[&str]) -> Option<(bool, String)> {
     match words {
-        ["raw", "format" | "fmt", format] => Some((true, (*format).to_owned())),
-        ["format" | "fmt", format] => Some((false, (*format).to_owned())),
+        ["raw", "format", format] => Some((true, (*format).to_owned())),
+        ["format", format] => Some((false, (*format).to_owned())),
         _ => None,
     }
 }
@@ -317,7 +378,7 @@ fn parse_format(words: &[&str]) -> Option<(bool, String)> {
 fn parse_path_verb(verb: &str, path: &str) -> Option<Command> {
     let verb = match verb {
         "add" => Verb::Add,
-        "remove" | "del" => Verb::Remove,
+        "remove" => Verb::Remove,
         "fail" => Verb::Fail,
         "reinstate" => Verb::Reinstate,
         _ => return None,
@@ -350,158 +411,16 @@ fn parse_map_verb(verb: &str, map: &str, rest: &[&str]) -> Option<Result<Command
         ("setprhold", []) => Command::SetPrHold(map),
         ("unsetprhold", []) => Command::UnsetPrHold(map),
         ("add", []) => Command::Map(Verb::Add, map),
-        ("remove" | "del", []) => Command::Map(Verb::Remove, map),
+        ("remove", []) => Command::Map(Verb::Remove, map),
         ("suspend", []) => Command::Map(Verb::Suspend, map),
         ("resume", []) => Command::Map(Verb::Resume, map),
         ("reload", []) => Command::Map(Verb::Reload, map),
+        ("disablequeueing", []) => Command::Map(Verb::DisableQueueing, map),
+        ("restorequeueing", []) => Command::Map(Verb::RestoreQueueing, map),
         _ => return None,
     };
     Some(Ok(command))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use scsi_pr::ReservationKey;
-
-    fn check(text: &str, expected: &str) {
-        let shown = match text.parse::<Command>() {
-            Ok(command) => {
-                let again: Command = command.to_string().parse().unwrap();
-                assert_eq!(again, command, "what is printed is read back: {text:?}");
-                command.to_string()
-            }
-            Err(error) => format!("error: {error}"),
-        };
-        assert_eq!(shown, expected, "{text:?}");
-    }
-
-    #[test]
-    fn every_command_is_read_and_printed() {
-        for text in [
-            "show paths",
-            "show paths format %d",
-            "show paths raw format \"%d %t\"",
-            "show maps",
-            "show maps format \"%n %w\"",
-            "show maps raw format \"%n %w\"",
-            "show maps json",
-            "show topology",
-            "show map mpatha topology",
-            "show map mpatha json",
-            "show status",
-            "show daemon",
-            "show config",
-            "getprstatus map mpatha",
-            "setprstatus map mpatha",
-            "setprstatus map mpatha pathlist \"8:16 8:32\"",
-            "unsetprstatus map mpatha",
-            "getprkey map mpatha",
-            "setprkey map mpatha key 0x123abc",
-            "setprkey map mpatha key 0x123abc:aptpl",
-            "unsetprkey map mpatha",
-            "getprhold map mpatha",
-            "setprhold map mpatha",
-            "unsetprhold map mpatha",
-            "fail path sda",
-            "reinstate path 8:16",
-            "add path sda",
-            "remove path sda",
-            "add map dm-3",
-            "remove map dm-3",
-            "suspend map mpatha",
-            "resume map mpatha",
-            "reload map mpatha",
-            "reconfigure",
-            "shutdown",
-            "ping",
-        ] {
-            check(text, text);
-            check(&format!("{text}\n"), text);
-        }
-    }
-
-    #[test]
-    fn other_spellings_are_read() {
-        check("list multipaths json", "show maps json");
-        check("list multipath mpatha", "show map mpatha topology");
-        check("show maps topology", "show topology");
-        check("show config local", "show config");
-        check("show maps raw fmt %w", "show maps raw format %w");
-        check("del path sda", "remove path sda");
-        check("reconfigure all", "reconfigure");
-        check("  getprkey   multipath\tmpatha ", "getprkey map mpatha");
-        check(
-            "setprkey map mpatha key 123ABC:aptpl",
-            "setprkey map mpatha key 0x123abc:aptpl",
-        );
-        check("getprkey map \"my disk\"", "getprkey map \"my disk\"");
-        check(
-            "setprstatus map a pathlist 8:16",
-            "setprstatus map a pathlist \"8:16\"",
-        );
-    }
-
-    #[test]
-    fn what_is_no_command_is_refused() {
-        for text in [
-            "",
-            "bogus",
-            "show",
-            "show map",
-            "getprkey",
-            "getprkey map",
-            "getprkey map a b",
-            "fail map mpatha",
-            "suspend path sda",
-            "setprkey map a",
-            "ping pong",
-            "show maps format",
-            "Show maps",
-        ] {
-            check(text, &format!("error: no such command: '{text}'"));
-        }
-        check("getprkey map \"a", "error: closing quote missing");
-        check(
-            "setprstatus map a pathlist sda",
-            "error: 'sda' is not a device number such as 8:16",
-        );
-        check(
-            "setprstatus map a pathlist +8:1",
-            "error: '+8:1' is not a device number such as 8:16",
-        );
-        assert!("setprkey map a key 0".parse::<Command>().is_err());
-    }
-
-    #[test]
-    fn only_showing_and_getting_is_for_everybody() {
-        let allowed = |text: &str| text.parse::<Command>().unwrap().is_for_everybody();
-        for text in [
-            "show config",
-            "list paths",
-            "getprstatus map a",
-            "getprhold map a",
-        ] {
-            assert!(allowed(text), "{text}");
-        }
-        for text in [
-            "setprhold map a",
-            "reconfigure",
-            "fail path a",
-            "ping",
-            "shutdown",
-        ] {
-            assert!(!allowed(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_name_cannot_smuggle_words_in() {
-        let key = StoredKey::new(ReservationKey(1));
-        let command = Command::SetPrKey {
-            map: "a\" key 2 #".to_owned(),
-            key,
-        };
-        assert_eq!(command.to_string().parse(), Ok(command));
-    }
-}
+mod tests;

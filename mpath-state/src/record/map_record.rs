@@ -38,6 +38,10 @@ pub struct MapRecord {
     /// The I_T nexuses that were registered with this key, also those of paths that are gone.
     #[serde(default)]
     pub nexuses: Vec<Nexus>,
+    /// Paths whose registration was being changed when that was cut off: such a one may have
+    /// registered too late. Named by their ports, or by address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspects: Vec<String>,
     /// What was learnt of the array.
     #[serde(default)]
     pub traits: ArrayTraits,
@@ -63,6 +67,7 @@ impl MapRecord {
             holds: PrStatus::Unknown,
             reservation_type: None,
             nexuses: Vec::new(),
+            suspects: Vec::new(),
             traits: ArrayTraits::default(),
             extra: BTreeMap::new(),
         }

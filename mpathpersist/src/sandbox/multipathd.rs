@@ -48,7 +48,7 @@ impl Node {
         let lock = RecordDir::new(self.dir().join("run")).lock(map.wwid(), LOCK_PATIENCE);
         let lock = lock.map_err(|error| refused(&error))?;
         let prkeys = PrKeysFile::new(self.dir().join("prkeys"));
-        let mut books = Books::open(&map, lock, prkeys, None, None);
+        let mut books = Books::open(&map, &lock, prkeys, None, None);
         let membership = books.membership();
         let snapshot = books.remembered().onto(map.snapshot());
         let id = path_id(&map, &path.device);

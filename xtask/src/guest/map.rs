@@ -135,7 +135,7 @@ fn table(blocks: u64, paths: &[Nexus]) -> Result<String> {
 }
 
 /// In a status line a path is its number and `A` or `F`.
-fn active_paths(status: &str) -> usize {
+pub(super) fn active_paths(status: &str) -> usize {
     let words: Vec<&str> = status.split_whitespace().collect();
     let pairs = words.iter().zip(words.iter().skip(1));
     pairs

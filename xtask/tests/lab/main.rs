@@ -30,6 +30,9 @@
 
 mod binaries;
 mod conformance;
+mod daemon_killed;
+mod daemon_paths;
+mod daemon_socket;
 mod dead_holder;
 mod distribution;
 mod faults;

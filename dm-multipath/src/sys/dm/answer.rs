@@ -49,6 +49,11 @@ impl DmDevice {
     pub fn is_suspended(&self) -> bool {
         self.flags.contains(DmFlags::SUSPENDED)
     }
+
+    /// Whether nobody may write to it.
+    pub fn is_read_only(&self) -> bool {
+        self.flags.contains(DmFlags::READ_ONLY)
+    }
 }
 
 /// One line of a table, or of the status of one.

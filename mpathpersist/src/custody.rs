@@ -1,0 +1,395 @@
+//! A map in one pair of hands, while its paths are settled: the daemon's side of the lock.
+//!
+//! From taking custody until it is dropped nobody else on this node changes the map's
+//! registrations. What [`pr_policy::PathReturn`] decides is carried out, what comes of it entered
+//! into the record, and only then may the caller put the path to use.
+
+use std::io;
+use std::time::Duration;
+
+use dm_multipath::DeviceNumber;
+use dm_multipath::sys::DmControl;
+use mpath_state::record::{MapLock, MapRecord, Nexus, RecordDir};
+use mpath_state::{PrStatus, StoredKey};
+use pr_policy::{
+    Effects, Limits, Membership, Options, Outcome, PathId, PathReturn, PathState, Read,
+    Registration, Request, Settlement, Transaction, Trust,
+};
+use scsi_pr::{InAction, ReadReservation};
+
+use crate::books::{Remembered, remember};
+use crate::device::other;
+use crate::executor::{Hands, carry_out, start};
+use crate::host::Host;
+use crate::kernel::{KernelHands, KernelMap};
+use crate::map::OpenMap;
+use crate::run::Failure;
+
+/// A locked map.
+#[derive(Debug)]
+pub struct Custody<'a> {
+    host: &'a Host,
+    dm: &'a DmControl,
+    map: OpenMap,
+    lock: MapLock,
+    configured: Option<StoredKey>,
+}
+
+/// What became of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// In one word.
+    pub verdict: Verdict,
+    /// What the machine went through, for people.
+    pub steps: Vec<&'static str>,
+}
+
+/// What became of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// This node never registered: there is nothing to settle.
+    Unconcerned,
+    /// It had the key, and still has.
+    Kept,
+    /// It has been registered, as this node's others are.
+    Registered,
+    /// This node was shut out; the path carries no key of ours.
+    Expelled,
+    /// This node is not registered; the path carries no key of ours.
+    Unregistered,
+    /// It could not be settled, and must not be used.
+    Unsettled,
+}
+
+/// Whether this node holds the reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// It does.
+    Us,
+    /// Another node does, or nobody.
+    NotUs,
+    /// No path could say.
+    Unknown,
+}
+
+impl Verdict {
+    /// Whether the path may carry I/O.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        !matches!(self, Self::Unsettled)
+    }
+}
+
+impl<'a> Custody<'a> {
+    /// Takes the map's lock, waiting at most `patience`, and looks at its paths then. Without a
+    /// device the kernel has no such map (yet); its paths are those that are settled.
+    ///
+    /// # Errors
+    /// Somebody else held the lock all the time; the kernel's map is not what was said.
+    pub fn take(
+        host: &'a Host,
+        dm: &'a DmControl,
+        (wwid, name): (&str, &str),
+        device: Option<DeviceNumber>,
+        patience: Duration,
+    ) -> Result<Self, Failure> {
+        let locked = RecordDir::new(&host.run_dir).lock(wwid, patience);
+        let lock = locked.map_err(|error| other(name, &error))?;
+        let mut map = match device {
+            Some(device) => OpenMap::resolve(&host.roots, dm, &device.to_string())?,
+            None => OpenMap::unmade(wwid, name),
+        };
+        map.read_identities(&host.roots);
+        Ok(Self {
+            host,
+            dm,
+            map,
+            lock,
+            configured: None,
+        })
+    }
+
+    /// The same, with the key that is configured or stored for the map: where there is no record,
+    /// as after a boot, registrations with it are this node's.
+    #[must_use]
+    pub fn with_key(self, configured: Option<StoredKey>) -> Self {
+        Self { configured, ..self }
+    }
+
+    /// The record as it stands.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn record(&self) -> Result<Option<MapRecord>, Failure> {
+        self.lock.read().map_err(|error| self.failure(&error))
+    }
+
+    /// Changes the record; one that does not exist is made.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn enter(&self, change: impl FnOnce(&mut MapRecord)) -> Result<MapRecord, Failure> {
+        let known = self.record()?;
+        let before = known.clone();
+        let fresh = || MapRecord::new(self.map.wwid(), self.map.name());
+        let mut record = known.unwrap_or_else(fresh);
+        self.map.name().clone_into(&mut record.name);
+        change(&mut record);
+        if before.as_ref() != Some(&record) {
+            let written = self.lock.write(&record);
+            written.map_err(|error| self.failure(&error))?;
+        }
+        Ok(record)
+    }
+
+    /// Brings a path's registration in line with what this node is, within `budget`. It may be in
+    /// the map's table or not (yet), and must be kept from I/O until then.
+    ///
+    /// # Errors
+    /// The record cannot be read or written, or no worker can be started: the path is not settled.
+    pub fn settle(&mut self, path: DeviceNumber, budget: Duration) -> Result<Settled, Failure> {
+        let id = self.map.include(&self.host.roots, path);
+        let record = self.record()?;
+        let membership = self.membership(record.as_ref());
+        if membership == Membership::Never {
+            self.map.note_state(id, PathState::Usable);
+            return Ok(Settled {
+                verdict: Verdict::Unconcerned,
+                steps: Vec::new(),
+            });
+        }
+        let was_known = record
+            .as_ref()
+            .is_some_and(|it| it.registered == PrStatus::Set);
+        let nexus = self.map.nexus(id).map(|nexus| name_of(&nexus));
+        let trust = trust_in(record.as_ref(), nexus.as_deref());
+        let remembered = self.remembered(record);
+        let snapshot = remembered.onto(self.map.snapshot());
+        let mut options = Options::for_request(&census());
+        options.limits = Limits::OUT.within(budget);
+        let machine = PathReturn::new(id, membership, trust, snapshot, options);
+        let (machine, steps) = self.run(machine, id, trust, budget)?;
+        let settlement = machine.settlement();
+        self.enter_effects(machine.effects(), id, settlement)?;
+        let verdict = verdict(settlement, membership, was_known, machine.effects(), &steps);
+        if verdict.is_settled() {
+            self.map.note_state(id, PathState::Usable);
+        }
+        Ok(Settled { verdict, steps })
+    }
+
+    /// Reads the reservation, and enters whether this node holds it.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub fn look_for_holder(&mut self, budget: Duration) -> Result<Holder, Failure> {
+        let record = self.record()?;
+        let Some(key) = self.key(record.as_ref()) else {
+            return Ok(Holder::NotUs);
+        };
+        let mut options = Options::for_request(&census());
+        options.limits = Limits::IN.within(budget);
+        let request = Request::Read(Read {
+            action: InAction::READ_RESERVATION,
+            allocation_length: None,
+        });
+        let mut hands = self.hands(budget);
+        let mut transaction = Transaction::new(request, self.map.snapshot(), options);
+        let outcome =
+            carry_out(&mut transaction, &mut hands).map_err(|error| self.worker(&error))?;
+        let Outcome::Read(data) = outcome else {
+            return Ok(Holder::Unknown);
+        };
+        let Ok(answer) = ReadReservation::decode(&data) else {
+            return Ok(Holder::Unknown);
+        };
+        let held = answer
+            .reservation
+            .filter(|held| held.key == key.key || held.reservation_type.is_all_registrants());
+        self.enter(|record| match held {
+            Some(held) => {
+                record.holds = PrStatus::Set;
+                record.reservation_type = Some(held.reservation_type.0);
+            }
+            None => {
+                record.holds = PrStatus::Unset;
+                record.reservation_type = None;
+            }
+        })?;
+        Ok(held.map_or(Holder::NotUs, |_| Holder::Us))
+    }
+
+    /// What this node is on the map. Without a record it is what the key says that is configured
+    /// or stored, until the device says otherwise.
+    fn membership(&self, record: Option<&MapRecord>) -> Membership {
+        let registered = record.map_or(PrStatus::Unknown, |record| record.registered);
+        match registered {
+            PrStatus::Set => Membership::Lasting,
+            PrStatus::Unset => Membership::Ended,
+            PrStatus::Unknown if self.key(record).is_some() => Membership::Lasting,
+            PrStatus::Unknown => Membership::Never,
+        }
+    }
+
+    fn key(&self, record: Option<&MapRecord>) -> Option<StoredKey> {
+        record.and_then(|record| record.key).or(self.configured)
+    }
+
+    fn remembered(&self, record: Option<MapRecord>) -> Remembered {
+        let key = self.key(record.as_ref());
+        let fresh = || MapRecord::new(self.map.wwid(), self.map.name());
+        let mut record = record.unwrap_or_else(fresh);
+        record.key = key;
+        Remembered::of(record)
+    }
+
+    fn run(
+        &self,
+        mut machine: PathReturn,
+        path: PathId,
+        trust: Trust,
+        budget: Duration,
+    ) -> Result<(PathReturn, Vec<&'static str>), Failure> {
+        let mut hands = self.hands(budget);
+        let mut noted = trust;
+        let mut steps = Vec::new();
+        while machine.settlement().is_none() {
+            if steps.last() != Some(&machine.state_name()) {
+                steps.push(machine.state_name());
+            }
+            while let Some(action) = machine.poll_action() {
+                self.note_trust(&mut noted, machine.trust(), path)?;
+                start(&action, &mut hands).map_err(|error| self.worker(&error))?;
+            }
+            let event = hands.wait(machine.poll_timeout());
+            match event.map_err(|error| self.worker(&error))? {
+                Some(event) => machine.handle_event(hands.now(), event),
+                None => machine.handle_timeout(hands.now()),
+            }
+        }
+        Ok((machine, steps))
+    }
+
+    /// Before the next command is sent: if this process were killed after it, the path would not
+    /// be what it seems.
+    fn note_trust(&self, noted: &mut Trust, trust: Trust, path: PathId) -> Result<(), Failure> {
+        if *noted == trust {
+            return Ok(());
+        }
+        *noted = trust;
+        let nexus = self.map.nexus(path);
+        self.enter(|record| {
+            if let Some(nexus) = nexus {
+                suspect(record, &nexus, trust);
+            }
+        })
+        .map(drop)
+    }
+
+    fn enter_effects(
+        &self,
+        effects: &Effects,
+        path: PathId,
+        settlement: Option<Settlement>,
+    ) -> Result<(), Failure> {
+        let key = self.key(self.record()?.as_ref());
+        let nexus = self.map.nexus(path);
+        self.enter(|record| {
+            match &effects.registration {
+                Some(Registration::Registered { .. }) => {
+                    record.registered = PrStatus::Set;
+                    record.key = key;
+                    if let Some(nexus) = &nexus {
+                        remember(&mut record.nexuses, nexus.clone());
+                    }
+                }
+                Some(Registration::Unregistered) => {
+                    record.registered = PrStatus::Unset;
+                    record.key = None;
+                    record.nexuses.clear();
+                    record.holds = PrStatus::Unset;
+                    record.reservation_type = None;
+                }
+                None => {}
+            }
+            if let Some(nexus) = &nexus {
+                let trust = match settlement {
+                    Some(Settlement::TryAgain(trust)) => trust,
+                    _ => Trust::Trusted,
+                };
+                suspect(record, nexus, trust);
+            }
+        })
+        .map(drop)
+    }
+
+    fn hands(&self, budget: Duration) -> KernelHands<'_> {
+        let map = KernelMap {
+            dm: self.dm,
+            device: self.map.device(),
+        };
+        KernelHands::new(&self.host.roots, map, self.map.paths(), budget)
+    }
+
+    fn failure(&self, error: &dyn std::error::Error) -> Failure {
+        other(self.map.name(), error)
+    }
+
+    fn worker(&self, error: &io::Error) -> Failure {
+        Failure::Worker {
+            map: self.map.name().to_owned(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+fn verdict(
+    settlement: Option<Settlement>,
+    membership: Membership,
+    was_known: bool,
+    effects: &Effects,
+    steps: &[&str],
+) -> Verdict {
+    match (settlement, membership, &effects.registration) {
+        (Some(Settlement::TryAgain(_)) | None, _, _) => Verdict::Unsettled,
+        (_, Membership::Never, _) => Verdict::Unconcerned,
+        (_, _, Some(Registration::Unregistered)) if was_known => Verdict::Expelled,
+        (_, Membership::Ended, _) | (_, _, Some(Registration::Unregistered)) => {
+            Verdict::Unregistered
+        }
+        _ if steps.contains(&"Joining") => Verdict::Registered,
+        _ => Verdict::Kept,
+    }
+}
+
+fn census() -> Request {
+    Request::Read(Read {
+        action: InAction::READ_FULL_STATUS,
+        allocation_length: None,
+    })
+}
+
+fn trust_in(record: Option<&MapRecord>, nexus: Option<&str>) -> Trust {
+    let suspects = record.map(|record| record.suspects.as_slice());
+    let is_suspect = |name: &str| suspects.is_some_and(|names| names.iter().any(|it| it == name));
+    match nexus {
+        Some(name) if is_suspect(name) => Trust::Suspect,
+        _ => Trust::Trusted,
+    }
+}
+
+fn suspect(record: &mut MapRecord, nexus: &Nexus, trust: Trust) {
+    let name = name_of(nexus);
+    record.suspects.retain(|known| *known != name);
+    if trust == Trust::Suspect {
+        record.suspects.push(name);
+    }
+}
+
+/// A nexus by its ports, where they are known: the address changes when a host is found again.
+fn name_of(nexus: &Nexus) -> String {
+    match (&nexus.initiator_port, &nexus.target_port) {
+        (Some(initiator), Some(target)) => format!("{initiator} {target}"),
+        _ => nexus.hctl.clone(),
+    }
+}

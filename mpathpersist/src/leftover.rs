@@ -1,0 +1,161 @@
+//! What a killed process left behind in a map's journal, and how it is completed.
+//!
+//! The journal says what was asked in so many fields that it can be asked again. Only requests
+//! that [`recovery`] repeats are written down that far.
+
+use mpath_state::record::Intent;
+use pr_policy::{Register, RegisterMode, Release, Request, Reserve, recovery};
+use scsi_pr::{ReservationKey, ReservationType};
+use serde::{Deserialize, Serialize};
+
+/// An entry that its process did not close.
+#[derive(Debug)]
+pub(crate) struct Leftover(pub(crate) Intent);
+
+/// A request in the journal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+enum Written {
+    Register {
+        new_key: u64,
+        aptpl: bool,
+        all_tg_pt: bool,
+    },
+    Reserve {
+        key: u64,
+        reservation_type: u8,
+    },
+    Release {
+        key: u64,
+        reservation_type: u8,
+    },
+}
+
+/// Enters a request into the journal's entry.
+pub(crate) fn enter(intent: &mut Intent, request: &Request) {
+    let written = Written::of(request).and_then(|written| serde_json::to_value(written).ok());
+    if let Some(written) = written {
+        intent.extra.insert(ARGUMENTS.to_owned(), written);
+    }
+}
+
+impl Leftover {
+    /// For people.
+    pub(crate) fn note(&self, map: &str) -> String {
+        format!(
+            "{map}: '{}' by process {} was cut off before it was done",
+            self.0.request, self.0.pid
+        )
+    }
+
+    /// The request that completes it; `None` if nothing is to be asked of the device.
+    pub(crate) fn remedy(&self) -> Option<Request> {
+        let written = self.0.extra.get(ARGUMENTS)?.clone();
+        let written: Written = serde_json::from_value(written).ok()?;
+        recovery(&written.request())
+    }
+}
+
+impl Written {
+    fn of(request: &Request) -> Option<Self> {
+        Some(match request {
+            Request::Register(register) => Self::Register {
+                new_key: register.new_key.0,
+                aptpl: register.aptpl,
+                all_tg_pt: register.all_tg_pt,
+            },
+            Request::Reserve(reserve) => Self::Reserve {
+                key: reserve.key.0,
+                reservation_type: reserve.reservation_type.0,
+            },
+            Request::Release(release) => Self::Release {
+                key: release.key.0,
+                reservation_type: release.reservation_type.0,
+            },
+            _ => return None,
+        })
+    }
+
+    fn request(self) -> Request {
+        match self {
+            Self::Register {
+                new_key,
+                aptpl,
+                all_tg_pt,
+            } => Request::Register(Register {
+                mode: RegisterMode::Ignore,
+                key: ReservationKey::NONE,
+                new_key: ReservationKey(new_key),
+                aptpl,
+                all_tg_pt,
+                transport_ids: Vec::new(),
+            }),
+            Self::Reserve {
+                key,
+                reservation_type,
+            } => Request::Reserve(Reserve {
+                key: ReservationKey(key),
+                reservation_type: ReservationType(reservation_type),
+            }),
+            Self::Release {
+                key,
+                reservation_type,
+            } => Request::Release(Release {
+                key: ReservationKey(key),
+                reservation_type: ReservationType(reservation_type),
+            }),
+        }
+    }
+}
+
+/// The field of the entry.
+const ARGUMENTS: &str = "arguments";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pr_policy::Clear;
+
+    fn check(request: &Request, remedy: Option<&Request>) {
+        let mut intent = Intent::new("test");
+        enter(&mut intent, request);
+        let text = serde_json::to_string(&intent).unwrap();
+        let read = Leftover(serde_json::from_str(&text).unwrap());
+        assert_eq!(read.remedy().as_ref(), remedy, "{text}");
+    }
+
+    #[test]
+    fn what_was_asked_can_be_asked_again() {
+        let register = Register {
+            mode: RegisterMode::Compare,
+            key: ReservationKey(1),
+            new_key: ReservationKey(u64::MAX),
+            aptpl: true,
+            all_tg_pt: false,
+            transport_ids: Vec::new(),
+        };
+        let repeated = Register {
+            mode: RegisterMode::Ignore,
+            key: ReservationKey::NONE,
+            ..register.clone()
+        };
+        check(
+            &Request::Register(register),
+            Some(&Request::Register(repeated)),
+        );
+        let release = Request::Release(Release {
+            key: ReservationKey(7),
+            reservation_type: ReservationType(5),
+        });
+        check(&release, Some(&release));
+        let clear = Clear {
+            key: ReservationKey(7),
+        };
+        check(&Request::Clear(clear), None);
+    }
+
+    #[test]
+    fn an_entry_without_arguments_has_no_remedy() {
+        assert_eq!(Leftover(Intent::new("old")).remedy(), None);
+    }
+}

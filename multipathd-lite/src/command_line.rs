@@ -1,0 +1,210 @@
+//! The command line, as multipathd takes it.
+
+use std::ffi::OsString;
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// Be the daemon.
+    Daemon(DaemonOptions),
+    /// Send one command to the daemon that runs.
+    Command(String),
+    /// Send commands that are typed in.
+    Interactive,
+    /// Finish what killed commands have left behind, and end.
+    Settle,
+    /// Tell how it is used.
+    Help,
+}
+
+/// How to be the daemon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DaemonOptions {
+    /// Stay in the foreground and log to stderr (`-d`).
+    pub is_foreground: bool,
+    /// Log lines without time (`-s`).
+    pub is_timeless: bool,
+    /// How much is logged, from 0 to 6 (`-v`); otherwise as configured.
+    pub verbosity: Option<u8>,
+}
+
+/// The command line cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// There is no such option.
+    #[error("unknown option '{option}'")]
+    Unknown {
+        /// The option.
+        option: String,
+    },
+    /// `-v` wants a level.
+    #[error("-v wants a level from 0 to {MAX_VERBOSITY}")]
+    Verbosity,
+    /// An argument is no text.
+    #[error("an argument is not UTF-8")]
+    NotText,
+}
+
+/// Reads the arguments, without the program's name.
+///
+/// # Errors
+/// See [`UsageError`].
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, UsageError> {
+    let texts = args.into_iter().map(OsString::into_string);
+    let args: Vec<String> = texts
+        .collect::<Result<_, _>>()
+        .map_err(|_| UsageError::NotText)?;
+    let mut options = DaemonOptions::default();
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.strip_prefix('-').filter(|letters| !letters.is_empty()) {
+            None => return Ok(Mode::Command(joined(std::iter::once(arg).chain(rest)))),
+            Some("-") => return Ok(Mode::Command(joined(rest))),
+            Some("-help") => return Ok(Mode::Help),
+            Some("-settle") => return Ok(Mode::Settle),
+            Some(letters) => {
+                if let Some(mode) = take_letters(letters, &mut rest, &mut options)? {
+                    return Ok(mode);
+                }
+            }
+        }
+    }
+    Ok(Mode::Daemon(options))
+}
+
+/// Options that are bundled behind one dash.
+fn take_letters<'a>(
+    letters: &str,
+    rest: &mut impl Iterator<Item = &'a String>,
+    options: &mut DaemonOptions,
+) -> Result<Option<Mode>, UsageError> {
+    let mut letters = letters.chars();
+    while let Some(letter) = letters.next() {
+        let behind = letters.as_str();
+        match letter {
+            'd' => options.is_foreground = true,
+            's' => options.is_timeless = true,
+            'h' => return Ok(Some(Mode::Help)),
+            'k' if behind.trim().is_empty() => return Ok(Some(Mode::Interactive)),
+            'k' => return Ok(Some(Mode::Command(behind.trim().to_owned()))),
+            'v' => {
+                let level = match behind {
+                    "" => rest.next().map(String::as_str),
+                    attached => Some(attached),
+                };
+                options.verbosity = Some(level.and_then(verbosity).ok_or(UsageError::Verbosity)?);
+                return Ok(None);
+            }
+            _ => {
+                return Err(UsageError::Unknown {
+                    option: format!("-{letter}"),
+                });
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn verbosity(text: &str) -> Option<u8> {
+    text.parse().ok().filter(|level| *level <= MAX_VERBOSITY)
+}
+
+/// Arguments with blanks are one word of the command each.
+fn joined<'a>(words: impl Iterator<Item = &'a String>) -> String {
+    let quoted = words.map(|word| match word.contains(char::is_whitespace) {
+        true => format!("\"{}\"", word.replace('"', "\"\"")),
+        false => word.clone(),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// How it is used.
+#[must_use]
+pub fn usage(program: &str) -> String {
+    format!(
+        "\
+{program}: multipath daemon for hosts that use persistent reservations
+
+  {program} [-d] [-s] [-v LEVEL]   be the daemon
+      -d        stay in the foreground, log to stderr
+      -s        log without time
+      -v LEVEL  how much is logged: 0 errors, 1 warnings, 2 what happens, 3 and more details
+  {program} COMMAND …              send a command to the daemon, such as: show maps
+  {program} -k\"COMMAND\"            the same
+  {program} -k                     send commands that are typed in; quit ends
+  {program} --settle               finish what killed commands have left behind, and end
+  {program} -h                     this text
+
+The daemon's commands: {program} help
+"
+    )
+}
+
+/// multipathd has levels up to 4 and takes higher ones.
+const MAX_VERBOSITY: u8 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &[&str], expected: Result<Mode, UsageError>) {
+        assert_eq!(parse(line.iter().map(OsString::from)), expected, "{line:?}");
+    }
+
+    fn daemon(
+        is_foreground: bool,
+        is_timeless: bool,
+        verbosity: Option<u8>,
+    ) -> Result<Mode, UsageError> {
+        Ok(Mode::Daemon(DaemonOptions {
+            is_foreground,
+            is_timeless,
+            verbosity,
+        }))
+    }
+
+    #[test]
+    fn the_daemon_is_started() {
+        check(&[], daemon(false, false, None));
+        check(&["-d"], daemon(true, false, None));
+        check(&["-d", "-s", "-v2"], daemon(true, true, Some(2)));
+        check(&["-dsv", "3"], daemon(true, true, Some(3)));
+        check(&["-v", "7"], Err(UsageError::Verbosity));
+        check(&["-v"], Err(UsageError::Verbosity));
+        check(
+            &["-x"],
+            Err(UsageError::Unknown {
+                option: "-x".into(),
+            }),
+        );
+        check(&["-dh"], Ok(Mode::Help));
+        check(&["--help"], Ok(Mode::Help));
+        check(&["--settle"], Ok(Mode::Settle));
+    }
+
+    #[test]
+    fn commands_are_sent() {
+        let command = |text: &str| Ok(Mode::Command(text.to_owned()));
+        check(&["-kshow maps"], command("show maps"));
+        check(&["-k show maps "], command("show maps"));
+        check(&["-k"], Ok(Mode::Interactive));
+        check(&["-k", "show", "maps"], Ok(Mode::Interactive));
+        check(&["show", "maps"], command("show maps"));
+        check(
+            &["show", "maps", "raw", "format", "%n %w"],
+            command("show maps raw format \"%n %w\""),
+        );
+        check(
+            &["getprkey", "map", "a \"b"],
+            command("getprkey map \"a \"\"b\""),
+        );
+        check(&["--", "show", "paths"], command("show paths"));
+        check(&["show", "maps", "-k"], command("show maps -k"));
+        check(&["-d", "show", "maps"], command("show maps"));
+    }
+
+    #[test]
+    fn the_usage_names_the_program() {
+        assert!(usage("multipathd").starts_with("multipathd: "));
+    }
+}

@@ -1,0 +1,441 @@
+//! Maps: what they are, what they should be, and what is ordered about the difference.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dm_multipath::DeviceNumber;
+use dm_multipath::table::PathState;
+use mpath_state::PrStatus;
+
+use super::Engine;
+use crate::event::BooksRead;
+use crate::model::{CheckState, Group, Map, Path, PathUse, Queueing, Settling};
+use crate::rules::{MapRules, Naming};
+use crate::tasks::check::SLOW;
+use crate::tasks::{Assembly, Deed, Errand, FoundMap, Health, Member, Task, WorkOrder, table};
+
+impl Engine {
+    /// A map is there, as the kernel has it now.
+    pub(super) fn map_found(&mut self, found: FoundMap) {
+        let Some(wwid) = found.wwid().map(str::to_owned) else {
+            return;
+        };
+        let is_new = !self.model.maps.contains_key(&wwid);
+        if is_new {
+            self.look_at_books(&wwid);
+        }
+        let queueing = self.rules_of(&wwid).queueing;
+        let priorities = |devices: &[DeviceNumber]| self.mean_priority(devices);
+        let groups = groups(&found, priorities);
+        let failed = self.take_states(&wwid, &found);
+        let map = self.model_mut().maps.entry(wwid.clone());
+        let map = Arc::make_mut(map.or_insert_with(|| Arc::new(Map::new(&wwid, ""))));
+        map.path_faults += u32::try_from(failed.len()).unwrap_or(u32::MAX);
+        map.name = found.map.name;
+        map.device = Some(found.map.device);
+        map.size = found.map.size;
+        map.groups = groups;
+        map.features = found.table.features.0;
+        let handler = found.table.hw_handler;
+        map.hw_handler = handler.map_or_else(Vec::new, |it| [vec![it.name], it.args].concat());
+        map.suspended = found.map.suspended;
+        map.read_only = found.read_only;
+        map.event_nr = found.event_nr;
+        map.queueing = queueing;
+        for device in failed {
+            self.failed_in_kernel(device);
+        }
+        if is_new {
+            let members = self.members_by_wwid(&wwid);
+            let usage = PathUse::Map(wwid.clone());
+            for device in members {
+                let fits = self.model.paths.get(&device);
+                let fits = fits.is_some_and(|path| self.rules.exclusion(&path.scsi).is_none());
+                if fits && let Some(path) = self.model_mut().path_mut(device) {
+                    path.usage = usage.clone();
+                }
+            }
+        }
+        self.doubtful.insert(wwid);
+    }
+
+    /// Takes over what the kernel thinks of the paths; returns those that it has just failed.
+    fn take_states(&mut self, wwid: &str, found: &FoundMap) -> Vec<DeviceNumber> {
+        let mut failed = Vec::new();
+        for device in self.members_by_wwid(wwid) {
+            let entry = found.map.paths.iter().find(|path| path.device == device);
+            let state = entry.map(|path| path.dm_state);
+            let Some(known) = self.model.paths.get(&device) else {
+                continue;
+            };
+            let was = known.dm_state;
+            if state == Some(PathState::Failed) && was != state {
+                failed.push(device);
+            }
+            let fail_count = entry.map_or(0, |path| path.fail_count);
+            if was == state && known.fail_count == fail_count {
+                continue;
+            }
+            if state != Some(PathState::Active)
+                && let Some(notes) = self.paths.get_mut(&device)
+            {
+                notes.is_fail_sent = false;
+            }
+            if let Some(path) = self.model_mut().path_mut(device) {
+                path.dm_state = state;
+                path.fail_count = fail_count;
+            }
+        }
+        failed
+    }
+
+    /// The kernel does not use a path any more: whatever it was, it has to show it again.
+    fn failed_in_kernel(&mut self, device: DeviceNumber) {
+        self.unsettle(device);
+        if let Some(path) = self.model.paths.get(&device) {
+            tracing::info!("{} [{device}]: failed in the kernel", path.scsi.name);
+        }
+        self.check_now(device);
+    }
+
+    /// Somebody has removed a map.
+    pub(super) fn map_gone(&mut self, wwid: &str) {
+        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        notes.is_unwanted = true;
+        self.forget_map(wwid);
+    }
+
+    /// The kernel does not have it any more; its paths may be all that is left of it.
+    pub(super) fn forget_map(&mut self, wwid: &str) {
+        for device in self.members_by_wwid(wwid) {
+            if let Some(path) = self.model_mut().path_mut(device) {
+                path.dm_state = None;
+            }
+            self.unsettle(device);
+        }
+        self.model_mut().maps.remove(wwid);
+    }
+
+    /// Compares a map with what it should be; orders the difference, if nobody is at work on it.
+    pub(super) fn plan(&mut self, wwid: &str) {
+        let now = self.now;
+        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        if notes.is_busy || notes.rest_until.is_some_and(|until| until > now) {
+            return;
+        }
+        if let Some(until) = self.first_checks_end(wwid) {
+            self.maps.entry(wwid.to_owned()).or_default().look_again_at = Some(until);
+            return;
+        }
+        let Some(order) = self.order(wwid) else {
+            self.fail_back(wwid);
+            return;
+        };
+        for device in &order.settle {
+            if let Some(path) = self.model_mut().path_mut(*device) {
+                path.settling = Settling::UnderWay;
+            }
+        }
+        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        notes.is_busy = true;
+        notes.look_again_at = None;
+        notes.look_for_holder = false;
+        notes.is_reload_wanted = false;
+        self.tasks.push_back(Task::Work(Box::new(order)));
+    }
+
+    /// New paths get a moment to be checked, so that a map is not made path by path.
+    fn first_checks_end(&self, wwid: &str) -> Option<Instant> {
+        let members = self.members(wwid);
+        let new = members
+            .iter()
+            .filter(|path| path.check == CheckState::Unchecked);
+        let found = new.filter_map(|path| self.paths.get(&path.scsi.device));
+        let end = found.map(|notes| notes.found_at + SLOW).max()?;
+        (end > self.now).then_some(end)
+    }
+
+    /// What there is to be done about a map; `None` if it is as it should be.
+    fn order(&self, wwid: &str) -> Option<WorkOrder> {
+        let notes = self.maps.get(wwid)?;
+        let members = self.members(wwid);
+        let map = self.model.maps.get(wwid);
+        if map.is_none() && (notes.is_unwanted || !members.iter().any(|path| works(path))) {
+            return None;
+        }
+        let rules = self.rules_of(wwid);
+        let settle = members
+            .iter()
+            .filter(|path| works(path) && is_to_be_settled(path));
+        let is_failed = |path: &&&Arc<Path>| path.dm_state == Some(PathState::Failed);
+        let reinstate = members.iter().filter(|path| works(path)).filter(is_failed);
+        let is_removal = notes.is_removal_wanted || (members.is_empty() && map.is_some());
+        let order = WorkOrder {
+            wwid: wwid.to_owned(),
+            name: map.map_or_else(|| wwid.to_owned(), |map| map.name.clone()),
+            device: map.and_then(|map| map.device),
+            key: self.key_source(wwid),
+            recover: notes.has_leftover && map.is_some(),
+            settle: settle.map(|path| path.scsi.device).collect(),
+            look_for_holder: notes.look_for_holder,
+            assemble: self.assembly(wwid, map, &members, rules.clone()),
+            rename: self.rename(map, &rules),
+            reinstate: reinstate.map(|path| path.scsi.device).collect(),
+            remove: is_removal,
+        };
+        is_any_work(&order).then_some(order)
+    }
+
+    /// The table that a map should have, if it has another.
+    fn assembly(
+        &self,
+        wwid: &str,
+        map: Option<&Arc<Map>>,
+        members: &[&Arc<Path>],
+        rules: MapRules,
+    ) -> Option<Assembly> {
+        let first = members.first()?;
+        let handler = members
+            .iter()
+            .filter_map(|path| self.paths.get(&path.scsi.device));
+        let handler = handler.map(|notes| notes.handler.clone()).next().flatten();
+        let assembly = Assembly {
+            size: first.size,
+            rules,
+            handler,
+            paths: members.iter().map(|path| member(path)).collect(),
+        };
+        let Some(map) = map else {
+            return Some(assembly);
+        };
+        let is_wanted = self
+            .maps
+            .get(wwid)
+            .is_some_and(|notes| notes.is_reload_wanted);
+        (is_wanted || self.differs(map, &assembly)).then_some(assembly)
+    }
+
+    /// A path that works is missing, one is in the table that is not there any more, or they are
+    /// grouped differently. Paths that do not work stay as they are until then.
+    fn differs(&self, map: &Map, assembly: &Assembly) -> bool {
+        if map.size != assembly.size {
+            return true;
+        }
+        let present: BTreeSet<DeviceNumber> = map.paths().collect();
+        let known: BTreeSet<DeviceNumber> =
+            assembly.paths.iter().map(|member| member.device).collect();
+        let is_missing =
+            |member: &&Member| member.health == Health::Works && !present.contains(&member.device);
+        if assembly.paths.iter().any(|member| is_missing(&member)) {
+            return true;
+        }
+        if present.iter().any(|device| !known.contains(device)) {
+            // The last one that works is not given up for one that is gone.
+            return assembly
+                .paths
+                .iter()
+                .any(|member| member.health == Health::Works);
+        }
+        let wanted = table::table(assembly, |member| present.contains(&member.device));
+        let groups: Vec<BTreeSet<DeviceNumber>> = map
+            .groups
+            .iter()
+            .map(|group| group.paths.iter().copied().collect())
+            .collect();
+        let wanted_groups: Vec<BTreeSet<DeviceNumber>> = wanted
+            .groups
+            .iter()
+            .map(|group| group.paths.iter().map(|path| path.device).collect())
+            .collect();
+        groups != wanted_groups
+    }
+
+    fn rename(&self, map: Option<&Arc<Map>>, rules: &MapRules) -> Option<String> {
+        let (map, Naming::Fixed(name)) = (map?, &rules.naming) else {
+            return None;
+        };
+        let is_free = !self.model.maps.values().any(|other| other.name == *name);
+        (map.name != *name && is_free).then(|| name.clone())
+    }
+
+    /// What the configuration says of a map.
+    pub(super) fn rules_of(&self, wwid: &str) -> MapRules {
+        let source = self.key_source(wwid);
+        let (vendor, product) = &source.vendor_product;
+        let is_alua = self
+            .members(wwid)
+            .iter()
+            .any(|path| path.scsi.access_state.is_some());
+        self.rules.map(wwid, (vendor, product), is_alua)
+    }
+
+    fn mean_priority(&self, devices: &[DeviceNumber]) -> i32 {
+        let known = devices
+            .iter()
+            .filter_map(|device| self.model.paths.get(device));
+        let priorities: Vec<i32> = known.map(|path| path.priority).collect();
+        let count = i32::try_from(priorities.len()).unwrap_or(i32::MAX);
+        if count == 0 {
+            0
+        } else {
+            priorities.iter().sum::<i32>() / count
+        }
+    }
+
+    /// What is remembered of a map is what is shown.
+    pub(super) fn take_books(&mut self, books: &BooksRead) {
+        if let Some(notes) = self.maps.get_mut(&books.wwid) {
+            notes.registrations = None;
+        }
+        let Some(map) = self.model_mut().map_mut(&books.wwid) else {
+            return;
+        };
+        map.pr.configured = books.configured;
+        if let Some(record) = &books.record {
+            map.pr.key = record.key;
+            map.pr.registered = record.registered;
+            map.pr.holds = record.holds;
+            map.pr.reservation_type = record.reservation_type;
+        }
+        if map.pr.registered == PrStatus::Unknown && map.pr.configured.is_none() {
+            map.pr.registered = PrStatus::Unset;
+            map.pr.holds = PrStatus::Unset;
+        }
+    }
+
+    /// Maps that were left alone for a while are looked at again.
+    pub(super) fn wake_rested(&mut self) {
+        let now = self.now;
+        for (wwid, notes) in &mut self.maps {
+            for time in [&mut notes.rest_until, &mut notes.look_again_at] {
+                if time.is_some_and(|until| until <= now) {
+                    *time = None;
+                    self.doubtful.insert(wwid.clone());
+                }
+            }
+        }
+    }
+
+    /// Maps whose paths are all dead queue for as long as they are told to.
+    pub(super) fn stop_queueing_in_time(&mut self) {
+        let now = self.now;
+        let maps: Vec<Arc<Map>> = self.model.maps.values().cloned().collect();
+        for map in maps {
+            let Queueing::Seconds(seconds) = map.queueing else {
+                continue;
+            };
+            let is_dead = !map.groups.is_empty() && !self.has_active_path(&map);
+            let notes = self.maps.entry(map.wwid.clone()).or_default();
+            if !is_dead {
+                let was_stopped = std::mem::take(&mut notes.has_stopped_queueing);
+                notes.dead_since = None;
+                if was_stopped {
+                    self.set_queueing(&map, "queue_if_no_path");
+                }
+                continue;
+            }
+            let since = *notes.dead_since.get_or_insert(now);
+            let is_over = now >= since + Duration::from_secs(seconds.into());
+            if is_over && !notes.has_stopped_queueing {
+                notes.has_stopped_queueing = true;
+                tracing::warn!(
+                    "{}: no path for {seconds} s, I/O fails from now on",
+                    map.name
+                );
+                self.set_queueing(&map, "fail_if_no_path");
+            }
+        }
+    }
+
+    pub(super) fn next_stop(&self) -> Option<Instant> {
+        let ends = self.model.maps.values().filter_map(|map| {
+            let notes = self.maps.get(&map.wwid)?;
+            let Queueing::Seconds(seconds) = map.queueing else {
+                return None;
+            };
+            let since = notes.dead_since.filter(|_| !notes.has_stopped_queueing)?;
+            Some(since + Duration::from_secs(seconds.into()))
+        });
+        ends.min()
+    }
+
+    fn has_active_path(&self, map: &Map) -> bool {
+        let paths = map
+            .paths()
+            .filter_map(|device| self.model.paths.get(&device));
+        paths
+            .into_iter()
+            .any(|path| path.dm_state == Some(PathState::Active))
+    }
+
+    fn set_queueing(&mut self, map: &Map, text: &str) {
+        let Some(device) = map.device else {
+            return;
+        };
+        self.tasks.push_back(Task::Errand(Errand {
+            wwid: Some(map.wwid.clone()),
+            deed: Deed::Message {
+                map: device,
+                text: text.to_owned(),
+            },
+            reply_to: None,
+        }));
+    }
+
+    /// What the kernel thinks of a path, by what is known of the maps.
+    pub(super) fn dm_state(&self, device: DeviceNumber) -> Option<PathState> {
+        let is_in = |map: &&Arc<Map>| map.paths().any(|path| path == device);
+        // Its state is not kept with the map; the next look at it will tell.
+        self.model
+            .maps
+            .values()
+            .find(is_in)
+            .map(|_| PathState::Active)
+    }
+}
+
+fn groups(found: &FoundMap, priority: impl Fn(&[DeviceNumber]) -> i32) -> Vec<Group> {
+    let tables = found.table.groups.iter();
+    let groups = tables.zip(&found.map.status.groups).map(|(table, status)| {
+        let paths: Vec<DeviceNumber> = table.paths.iter().map(|path| path.device).collect();
+        Group {
+            state: status.state,
+            selector: table.selector.clone(),
+            priority: priority(&paths),
+            paths,
+        }
+    });
+    groups.collect()
+}
+
+fn works(path: &Path) -> bool {
+    path.check.is_usable()
+}
+
+fn is_to_be_settled(path: &Path) -> bool {
+    matches!(path.settling, Settling::Pending | Settling::Unsettled)
+}
+
+fn member(path: &Path) -> Member {
+    Member {
+        device: path.scsi.device,
+        priority: path.priority,
+        health: if works(path) {
+            Health::Works
+        } else {
+            Health::Failed
+        },
+        is_settled: path.settling == Settling::Settled,
+    }
+}
+
+fn is_any_work(order: &WorkOrder) -> bool {
+    order.recover
+        || order.look_for_holder
+        || order.remove
+        || order.assemble.is_some()
+        || order.rename.is_some()
+        || !order.settle.is_empty()
+        || !order.reinstate.is_empty()
+}

@@ -1,0 +1,200 @@
+//! Paths come, change and go.
+
+use std::sync::Arc;
+
+use dm_multipath::DeviceNumber;
+use dm_multipath::scsi::{AccessState, ScsiDevice};
+
+use super::{Engine, PathNotes};
+use crate::model::{Path, PathUse, Settling};
+use crate::tasks::{Deed, Errand, FoundPath, KeySource, Task};
+
+impl Engine {
+    /// A path is there, new or as before.
+    pub(super) fn path_found(&mut self, found: FoundPath) {
+        let FoundPath {
+            scsi,
+            size,
+            handler,
+        } = found;
+        let device = scsi.device;
+        let now = self.now;
+        let is_other = |known: &Path| known.scsi.wwid != scsi.wwid || known.scsi.hctl != scsi.hctl;
+        // A number that was given out again, without its removal having been heard.
+        if self
+            .model
+            .paths
+            .get(&device)
+            .is_some_and(|known| is_other(known))
+        {
+            self.path_gone(device);
+        }
+        let notes = self
+            .paths
+            .entry(device)
+            .or_insert_with(|| PathNotes::new(now));
+        notes.handler = handler;
+        let dm_state = self.dm_state(device);
+        let model = self.model_mut();
+        let is_new = !model.paths.contains_key(&device);
+        let path = model
+            .paths
+            .entry(device)
+            .or_insert_with(|| Arc::new(Path::new(scsi.clone(), size, now)));
+        let path = Arc::make_mut(path);
+        path.priority = priority(&scsi);
+        path.scsi = scsi;
+        path.size = size;
+        if is_new {
+            path.dm_state = dm_state;
+            let (name, hctl) = (&path.scsi.name, path.scsi.hctl);
+            tracing::debug!("{name} [{device}]: found at {hctl}");
+        }
+        self.assign(device);
+    }
+
+    /// A path is not there any more.
+    pub(super) fn path_gone(&mut self, device: DeviceNumber) {
+        self.paths.remove(&device);
+        let Some(path) = self.model_mut().paths.remove(&device) else {
+            return;
+        };
+        tracing::info!("{} [{device}]: gone", path.scsi.name);
+        self.tasks.push_back(Task::Forget(device));
+        if let Some(wwid) = &path.scsi.wwid {
+            self.assign_all(wwid);
+            self.doubtful.insert(wwid.clone());
+        }
+    }
+
+    /// Decides what a path is used for; with it, all others of its logical unit.
+    fn assign(&mut self, device: DeviceNumber) {
+        let Some(path) = self.model.paths.get(&device) else {
+            return;
+        };
+        if let Some(wwid) = path.scsi.wwid.clone() {
+            if let Some(notes) = self.maps.get_mut(&wwid) {
+                notes.is_unwanted &= path.usage != PathUse::None(NEW.to_owned());
+            }
+            self.assign_all(&wwid);
+        } else {
+            self.set_usage(device, PathUse::None("no WWID".to_owned()));
+        }
+    }
+
+    fn assign_all(&mut self, wwid: &str) {
+        let devices: Vec<DeviceNumber> = self.members_by_wwid(wwid);
+        let mut fit = Vec::new();
+        for device in devices {
+            let Some(path) = self.model.paths.get(&device) else {
+                continue;
+            };
+            match self.rules.exclusion(&path.scsi) {
+                Some(reason) => self.set_usage(device, PathUse::None(reason)),
+                None => fit.push(device),
+            }
+        }
+        let exists = self
+            .model
+            .maps
+            .get(wwid)
+            .is_some_and(|map| map.device.is_some());
+        let usage = if exists || self.rules.makes_map(wwid, fit.len()) {
+            PathUse::Map(wwid.to_owned())
+        } else {
+            PathUse::None("the only path of its disk".to_owned())
+        };
+        for device in fit {
+            self.set_usage(device, usage.clone());
+        }
+        self.doubtful.insert(wwid.to_owned());
+    }
+
+    fn set_usage(&mut self, device: DeviceNumber, usage: PathUse) {
+        let known = self.model.paths.get(&device);
+        if known.is_some_and(|path| path.usage != usage)
+            && let Some(path) = self.model_mut().path_mut(device)
+        {
+            path.usage = usage;
+        }
+    }
+
+    /// All paths of a logical unit.
+    pub(super) fn members_by_wwid(&self, wwid: &str) -> Vec<DeviceNumber> {
+        let paths = self.model.paths.values();
+        let is_it = |path: &&Arc<Path>| path.scsi.wwid.as_deref() == Some(wwid);
+        paths.filter(is_it).map(|path| path.scsi.device).collect()
+    }
+
+    /// The paths that a map is to be made of.
+    pub(super) fn members(&self, wwid: &str) -> Vec<&Arc<Path>> {
+        let paths = self.model.paths.values();
+        paths.filter(|path| path.map() == Some(wwid)).collect()
+    }
+
+    pub(super) fn key_source(&self, wwid: &str) -> KeySource {
+        let first = self.members(wwid).first().map(|path| &path.scsi);
+        let text = |field: fn(&ScsiDevice) -> &String| {
+            first.map_or_else(String::new, |it| field(it).clone())
+        };
+        KeySource {
+            rules: Arc::clone(&self.rules),
+            vendor_product: (text(|scsi| &scsi.vendor), text(|scsi| &scsi.model)),
+        }
+    }
+
+    /// From now on the path must show again what it is, before it carries I/O.
+    pub(super) fn unsettle(&mut self, device: DeviceNumber) {
+        let known = self.model.paths.get(&device);
+        if known.is_some_and(|path| path.settling != Settling::Pending)
+            && let Some(path) = self.model_mut().path_mut(device)
+        {
+            path.settling = Settling::Pending;
+        }
+    }
+
+    /// Tells the kernel that a path of its map does not work, or must not be used now.
+    pub(super) fn fail_in_kernel(&mut self, device: DeviceNumber) {
+        let Some(path) = self.model.paths.get(&device) else {
+            return;
+        };
+        let map = path.map().and_then(|wwid| self.model.maps.get(wwid));
+        let Some((map, wwid)) = map.and_then(|map| Some((map.device?, map.wwid.clone()))) else {
+            return;
+        };
+        if let Some(notes) = self.paths.get_mut(&device) {
+            notes.is_fail_sent = true;
+        }
+        self.tasks.push_back(Task::Errand(Errand {
+            wwid: Some(wwid),
+            deed: Deed::Message {
+                map,
+                text: format!("fail_path {device}"),
+            },
+            reply_to: None,
+        }));
+    }
+}
+
+/// The order of ALUA's states as multipath-tools has it, so that maps are grouped alike; the
+/// array's preference counts for paths that are not optimized.
+pub(super) fn priority(scsi: &ScsiDevice) -> i32 {
+    let Some(state) = &scsi.access_state else {
+        return 1;
+    };
+    let (base, preference) = match state {
+        state if *state == AccessState::OPTIMIZED => (50, 0),
+        state if *state == AccessState::NON_OPTIMIZED => (10, 80),
+        state if *state == AccessState::LBA_DEPENDENT => (5, 80),
+        state if *state == AccessState::STANDBY => (1, 80),
+        _ => (0, 0),
+    };
+    base + if scsi.preferred == Some(true) {
+        preference
+    } else {
+        0
+    }
+}
+
+/// What a path that was not looked at is used for.
+const NEW: &str = crate::model::NOT_LOOKED_AT;

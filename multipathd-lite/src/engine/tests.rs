@@ -1,0 +1,539 @@
+//! The engine without a host: what is found and checked goes in by hand, orders come out.
+
+use std::time::{Duration, Instant};
+
+use dm_multipath::DeviceNumber;
+use dm_multipath::map::{Map, MapPath};
+use dm_multipath::scsi::{AccessState, ScsiDevice, ScsiState, Transport};
+use dm_multipath::table::{MultipathStatus, PathState};
+use mpath_state::PrStatus;
+use mpath_state::StoredKey;
+use mpath_state::protocol::{Command, DeviceId, Reply, Verb};
+use mpath_state::record::MapRecord;
+use mpathpersist::{Settled, Verdict};
+use scsi_pr::{ReservationKey, UnitAttention};
+
+use super::Engine;
+use crate::ask::{Ask, ReplyTo};
+use crate::event::{BooksRead, Checked, Event, MapsRead, Scanned};
+use crate::model::{CheckState, Settling};
+use crate::rules::Rules;
+use crate::tasks::{
+    Deed, FoundMap, FoundPath, Question, ReadOrder, Task, WorkOrder, WorkReport, table,
+};
+
+const WWID: &str = "36001405000000000000000000000000";
+
+/// An engine and a clock.
+struct Stage {
+    engine: Engine,
+    now: Instant,
+    registered: PrStatus,
+    /// Paths that the kernel uses, and does not.
+    kernel: Vec<(DeviceNumber, PathState)>,
+}
+
+fn path(number: u32) -> DeviceNumber {
+    DeviceNumber::new(8, number * 16)
+}
+
+fn found(number: u32) -> FoundPath {
+    let letter = char::from_u32('a' as u32 + number).unwrap();
+    FoundPath {
+        scsi: ScsiDevice {
+            device: path(number),
+            name: format!("sd{letter}"),
+            hctl: format!("{number}:0:0:0").parse().unwrap(),
+            vendor: "ACME".to_owned(),
+            model: "Array".to_owned(),
+            rev: "1".to_owned(),
+            wwid: Some(WWID.to_owned()),
+            state: ScsiState::RUNNING,
+            access_state: Some(AccessState::OPTIMIZED),
+            preferred: Some(false),
+            transport: Transport::Iscsi,
+            initiator_port: None,
+            target_port: None,
+            relative_target_port: None,
+            target_port_group: None,
+        },
+        size: 8192,
+        handler: Some("alua".to_owned()),
+    }
+}
+
+impl Stage {
+    /// A host with so many paths of one disk, all of them working, in a map.
+    fn new(paths: u32, registered: PrStatus) -> Self {
+        let now = Instant::now();
+        let mut stage = Self {
+            engine: Engine::new(greedy(), now),
+            now,
+            registered,
+            kernel: Vec::new(),
+        };
+        stage.orders();
+        let scanned = Scanned {
+            paths: (0..paths).map(found).collect(),
+            maps: MapsRead::default(),
+            books: Vec::new(),
+        };
+        stage.handle(Event::Scanned(Box::new(scanned)));
+        for number in 0..paths {
+            stage.check(number, CheckState::Up);
+        }
+        let order = stage.order();
+        assert_eq!(order.settle.len(), usize::try_from(paths).unwrap());
+        stage.carry_out(&order, Verdict::Kept);
+        assert_eq!(stage.orders().len(), 0);
+        stage
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.engine.handle(self.now, event);
+        self.engine.handle_timeout(self.now);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.engine.handle_timeout(self.now);
+    }
+
+    fn tasks(&mut self) -> Vec<Task> {
+        std::iter::from_fn(|| self.engine.poll_task()).collect()
+    }
+
+    fn orders(&mut self) -> Vec<WorkOrder> {
+        let orders = self.tasks().into_iter().filter_map(|task| match task {
+            Task::Work(order) => Some(*order),
+            _ => None,
+        });
+        orders.collect()
+    }
+
+    /// The one order that there is.
+    fn order(&mut self) -> WorkOrder {
+        let mut orders = self.orders();
+        assert_eq!(orders.len(), 1, "{orders:?}");
+        orders.remove(0)
+    }
+
+    fn messages(&mut self) -> Vec<String> {
+        let texts = self.tasks().into_iter().filter_map(|task| match task {
+            Task::Errand(errand) => match errand.deed {
+                Deed::Message { text, .. } => Some(text),
+                _ => None,
+            },
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    fn check(&mut self, number: u32, state: CheckState) {
+        self.check_with(number, state, None);
+    }
+
+    fn check_with(&mut self, number: u32, state: CheckState, attention: Option<UnitAttention>) {
+        self.handle(Event::Checked(Checked {
+            device: path(number),
+            state,
+            message: String::new(),
+            attention,
+            registrations: None,
+            access: (None, None),
+            is_pending: false,
+        }));
+    }
+
+    /// Does what is ordered as a kernel would, with this verdict on every path.
+    fn carry_out(&mut self, order: &WorkOrder, verdict: Verdict) {
+        let settle = order.settle.iter();
+        let settled: Vec<(DeviceNumber, Settled)> = settle
+            .map(|device| {
+                let steps = vec!["Validating"];
+                (*device, Settled { verdict, steps })
+            })
+            .collect();
+        if verdict == Verdict::Expelled {
+            self.registered = PrStatus::Unset;
+        }
+        if let Some(assembly) = &order.assemble {
+            let is_in =
+                |device: DeviceNumber| verdict.is_settled() || !order.settle.contains(&device);
+            let table = table::table(assembly, |member| is_in(member.device));
+            self.kernel = table
+                .paths()
+                .map(|path| (path.device, PathState::Active))
+                .collect();
+        }
+        let mut reinstated = Vec::new();
+        if verdict.is_settled() {
+            for (device, state) in &mut self.kernel {
+                if order.reinstate.contains(device) {
+                    *state = PathState::Active;
+                    reinstated.push(*device);
+                }
+            }
+        }
+        let report = WorkReport {
+            wwid: WWID.to_owned(),
+            settled,
+            reinstated,
+            is_loaded: order.assemble.is_some(),
+            is_removed: false,
+            is_recovered: order.recover,
+            found: Some(self.map()),
+            books: Some(self.books()),
+            problems: Vec::new(),
+        };
+        self.handle(Event::WorkDone(Box::new(report)));
+    }
+
+    /// The kernel has another opinion of a path.
+    fn kernel_says(&mut self, number: u32, state: PathState) {
+        for (device, known) in &mut self.kernel {
+            if *device == path(number) {
+                *known = state;
+            }
+        }
+        let read = MapsRead {
+            all: vec![DeviceNumber::new(253, 0)],
+            changed: vec![self.map()],
+        };
+        self.handle(Event::MapsRead(Box::new(read)));
+    }
+
+    fn map(&self) -> FoundMap {
+        let device = DeviceNumber::new(253, 0);
+        let paths: Vec<MapPath> = self
+            .kernel
+            .iter()
+            .map(|(device, dm_state)| MapPath {
+                device: *device,
+                group: 1,
+                dm_state: *dm_state,
+                fail_count: 0,
+            })
+            .collect();
+        let count = paths.len();
+        let words: String = paths
+            .iter()
+            .map(|path| format!(" {} 1", path.device))
+            .collect();
+        let states: String = paths
+            .iter()
+            .map(|path| format!(" {} {} 0", path.device, path.dm_state))
+            .collect();
+        let status: MultipathStatus = format!("2 0 0 0 1 1 A 0 {count} 0{states}")
+            .parse()
+            .unwrap();
+        FoundMap {
+            map: Map {
+                device,
+                name: "mpatha".to_owned(),
+                uuid: format!("mpath-{WWID}"),
+                size: 8192,
+                suspended: false,
+                status,
+                paths,
+            },
+            table: format!("0 1 alua 1 1 service-time 0 {count} 1{words}")
+                .parse()
+                .unwrap(),
+            event_nr: 1,
+            read_only: false,
+        }
+    }
+
+    fn books(&self) -> BooksRead {
+        let mut record = MapRecord::new(WWID, "mpatha");
+        record.registered = self.registered;
+        if self.registered == PrStatus::Set {
+            record.key = Some(StoredKey::new(ReservationKey(0xa)));
+        }
+        BooksRead {
+            wwid: WWID.to_owned(),
+            record: Some(record),
+            configured: None,
+            has_leftover: false,
+        }
+    }
+
+    fn settling(&self, number: u32) -> Settling {
+        self.engine.model().paths[&path(number)].settling
+    }
+
+    fn ask(&mut self, command: Command) -> Option<Reply> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let reply = ReplyTo::new(move |reply| sender.send(reply).unwrap());
+        self.handle(Event::Asked(Ask { command, reply }));
+        self.answers();
+        receiver.try_recv().ok()
+    }
+
+    fn answers(&mut self) {
+        for (reply_to, reply) in self.engine.take_answers() {
+            reply_to.answer(reply);
+        }
+    }
+}
+
+fn greedy() -> Rules {
+    let dir = tempfile::tempdir().unwrap();
+    let main = dir.path().join("multipath.conf");
+    std::fs::write(&main, "defaults {\n find_multipaths greedy\n}\n").unwrap();
+    let host = mpathpersist::Host {
+        config: mpath_state::config::ConfigFiles {
+            main,
+            dir: dir.path().join("conf.d"),
+        },
+        ..mpathpersist::Host::default()
+    };
+    let files = crate::rules::Files {
+        bindings: dir.path().join("bindings"),
+        wwids: dir.path().join("wwids"),
+    };
+    Rules::load(&host, &files)
+}
+
+#[test]
+fn a_path_that_comes_back_is_settled_before_it_is_reinstated() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    stage.check(1, CheckState::Down);
+    assert_eq!(stage.messages(), ["fail_path 8:16"]);
+    stage.kernel_says(1, PathState::Failed);
+    assert!(stage.orders().is_empty());
+    stage.check(1, CheckState::Up);
+    let order = stage.order();
+    assert_eq!(
+        (&order.settle, &order.reinstate),
+        (&vec![path(1)], &vec![path(1)])
+    );
+    stage.carry_out(&order, Verdict::Registered);
+    assert_eq!(stage.settling(1), Settling::Settled);
+    assert_eq!(stage.engine.model().counters.registrations_repaired, 1);
+    assert!(stage.orders().is_empty());
+}
+
+#[test]
+fn a_path_that_cannot_be_settled_stays_out_and_is_tried_again() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    stage.check(1, CheckState::Down);
+    stage.kernel_says(1, PathState::Failed);
+    stage.check(1, CheckState::Up);
+    let order = stage.orders().remove(0);
+    stage.carry_out(&order, Verdict::Unsettled);
+    assert_eq!(stage.settling(1), Settling::Unsettled);
+    assert!(stage.orders().is_empty());
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(stage.order().reinstate, [path(1)]);
+}
+
+#[test]
+fn a_path_that_dies_again_while_it_is_settled_is_not_taken_for_settled() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    stage.check(1, CheckState::Down);
+    stage.kernel_says(1, PathState::Failed);
+    stage.check(1, CheckState::Up);
+    let order = stage.orders().remove(0);
+    stage.check(1, CheckState::Down);
+    stage.tasks();
+    stage.carry_out(&order, Verdict::Kept);
+    assert_eq!(stage.settling(1), Settling::Pending);
+    assert_eq!(stage.messages(), ["fail_path 8:16"]);
+}
+
+#[test]
+fn one_piece_of_work_at_a_time() {
+    let mut stage = Stage::new(3, PrStatus::Set);
+    for number in [1, 2] {
+        stage.check(number, CheckState::Down);
+        stage.kernel_says(number, PathState::Failed);
+    }
+    stage.check(1, CheckState::Up);
+    let first = stage.orders().remove(0);
+    stage.check(2, CheckState::Up);
+    assert!(stage.orders().is_empty());
+    stage.carry_out(&first, Verdict::Registered);
+    assert_eq!(stage.order().settle, [path(2)]);
+}
+
+#[test]
+fn news_of_a_preemption_is_followed_up_at_once() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    let news = UnitAttention::RegistrationsPreempted;
+    stage.check_with(0, CheckState::Up, Some(news));
+    let order = stage.order();
+    assert!(order.look_for_holder);
+    assert_eq!(order.settle, [path(0)]);
+    stage.carry_out(&order, Verdict::Expelled);
+    let map = &stage.engine.model().maps[WWID];
+    assert_eq!(
+        (map.pr.preemptions, map.pr.registered),
+        (1, PrStatus::Unset)
+    );
+    assert!(map.pr.preempted_at.is_some());
+    // The others are told to drop what they may still carry.
+    assert_eq!(stage.order().settle, [path(0), path(1)]);
+}
+
+#[test]
+fn dead_paths_of_a_registered_map_are_checked_within_a_second() {
+    let mut stage = Stage::new(1, PrStatus::Set);
+    stage.check(0, CheckState::Down);
+    let schedule = stage.engine.model().paths[&path(0)].schedule;
+    assert!(schedule.interval <= Duration::from_secs(1), "{schedule:?}");
+    let mut stage = Stage::new(1, PrStatus::Unset);
+    stage.check(0, CheckState::Down);
+    let schedule = stage.engine.model().paths[&path(0)].schedule;
+    assert_eq!(schedule.interval, Duration::from_secs(5));
+}
+
+#[test]
+fn healthy_paths_are_checked_for_ever_at_growing_intervals() {
+    let mut stage = Stage::new(1, PrStatus::Unset);
+    let mut intervals = Vec::new();
+    for _ in 0..5 {
+        let due = stage.engine.poll_timeout().unwrap();
+        intervals.push((due - stage.now).as_secs());
+        stage.now = due;
+        stage.pass(Duration::ZERO);
+        let is_check = |task: &Task| matches!(task, Task::Check(_));
+        assert!(stage.tasks().iter().any(is_check));
+        stage.check(0, CheckState::Up);
+    }
+    assert_eq!(intervals, [5, 10, 20, 20, 20]);
+}
+
+#[test]
+fn a_path_that_mpathpersist_did_not_reach_is_kept_from_io() {
+    let mut stage = Stage::new(2, PrStatus::Unset);
+    let command = Command::SetPrStatus {
+        map: "mpatha".to_owned(),
+        paths: vec![DeviceId { major: 8, minor: 0 }],
+    };
+    assert_eq!(stage.ask(command), Some(Reply::Ok));
+    assert_eq!(stage.messages(), ["fail_path 8:16"]);
+    assert_eq!(stage.settling(0), Settling::Settled);
+    assert_eq!(stage.settling(1), Settling::Pending);
+    assert_eq!(stage.engine.model().maps[WWID].pr.registered, PrStatus::Set);
+}
+
+#[test]
+fn a_client_waits_for_the_end_of_the_work() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    let reload = || Command::Map(Verb::Reload, "dm-0".to_owned());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let reply = ReplyTo::new(move |reply| sender.send(reply).unwrap());
+    stage.handle(Event::Asked(Ask {
+        command: reload(),
+        reply,
+    }));
+    stage.answers();
+    assert!(receiver.try_recv().is_err());
+    let order = stage.order();
+    stage.carry_out(&order, Verdict::Kept);
+    stage.answers();
+    assert_eq!(receiver.try_recv(), Ok(Reply::Ok));
+    let unknown = stage.ask(Command::Map(Verb::Reload, "nobody".to_owned()));
+    assert!(matches!(unknown, Some(Reply::Fail { .. })), "{unknown:?}");
+}
+
+#[test]
+fn a_leftover_is_recovered_before_anything_else() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    stage.handle(Event::LockReleased {
+        stem: WWID.to_owned(),
+    });
+    let tasks = stage.tasks();
+    let is_books =
+        |task: &Task| matches!(task, Task::Read(ReadOrder::Books { wwid, .. }) if wwid == WWID);
+    assert!(tasks.iter().any(is_books), "{tasks:?}");
+    let books = BooksRead {
+        has_leftover: true,
+        ..stage.books()
+    };
+    stage.handle(Event::BooksRead(Box::new(books)));
+    let order = stage.order();
+    assert!(order.recover);
+    stage.carry_out(&order, Verdict::Kept);
+    assert!(stage.orders().iter().all(|order| !order.recover));
+}
+
+#[test]
+fn a_path_that_is_gone_leaves_the_table_and_a_new_one_joins_it() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    stage.handle(Event::PathRead {
+        device: path(1),
+        found: None,
+    });
+    let order = stage.order();
+    let assembly = order.assemble.clone().unwrap();
+    assert_eq!(assembly.paths.len(), 1);
+    stage.carry_out(&order, Verdict::Kept);
+    stage.handle(Event::PathRead {
+        device: path(2),
+        found: Some(Box::new(found(2))),
+    });
+    assert!(stage.orders().is_empty(), "it is checked first");
+    stage.check(2, CheckState::Up);
+    let order = stage.order();
+    assert_eq!(order.settle, [path(2)]);
+    assert_eq!(order.assemble.unwrap().paths.len(), 2);
+}
+
+#[test]
+fn registrations_are_counted_and_missing_ones_looked_into() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    stage.pass(Duration::from_secs(6));
+    let counts: Vec<DeviceNumber> = stage
+        .tasks()
+        .into_iter()
+        .filter_map(|task| match task {
+            Task::Check(order) if order.question != Question::Ready => Some(order.device),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counts, [], "both paths are being checked");
+    stage.check(0, CheckState::Up);
+    let is_count = |task: &Task| {
+        let expected = Question::Registrations(ReservationKey(0xa));
+        matches!(task, Task::Check(order) if order.question == expected)
+    };
+    assert_eq!(
+        stage.tasks().iter().filter(|task| is_count(task)).count(),
+        1
+    );
+    let mut counted = |registrations| {
+        stage.handle(Event::Checked(Checked {
+            device: path(0),
+            state: CheckState::Up,
+            message: String::new(),
+            attention: None,
+            registrations: Some(registrations),
+            access: (None, None),
+            is_pending: false,
+        }));
+        stage.orders()
+    };
+    assert!(counted(2).is_empty());
+    let orders = counted(1);
+    assert_eq!(orders[0].settle, [path(0)]);
+    assert!(orders[0].look_for_holder);
+}
+
+#[test]
+fn a_path_in_use_that_cannot_be_settled_is_taken_out_if_there_is_another() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    for number in [0, 1] {
+        let news = UnitAttention::RegistrationsPreempted;
+        stage.check_with(number, CheckState::Up, Some(news));
+    }
+    let first = stage.orders().remove(0);
+    assert_eq!(first.settle, [path(0)]);
+    stage.carry_out(&first, Verdict::Kept);
+    let second = stage.orders().remove(0);
+    assert_eq!(second.settle, [path(1)]);
+    stage.carry_out(&second, Verdict::Unsettled);
+    assert_eq!(stage.messages(), ["fail_path 8:16"]);
+}

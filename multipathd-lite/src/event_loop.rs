@@ -1,0 +1,317 @@
+//! The loop: waits on descriptors and for messages, feeds the engine, starts its tasks.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use dm_multipath::DeviceNumber;
+use dm_multipath::sys::DmControl;
+use dm_multipath::uevent::{Heard, UeventSocket};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::ask::{Handle, Published};
+use crate::engine::{Engine, MAX_REST};
+use crate::event::{Checked, Event};
+use crate::lock_watch::LockWatch;
+use crate::model::CheckState;
+use crate::tasks::check::{Begun, Checks};
+use crate::tasks::{CheckOrder, Pool, Task, Tools};
+
+/// One thread's work: see [`EventLoop::run`].
+#[derive(Debug)]
+pub struct EventLoop {
+    engine: Engine,
+    tools: Tools,
+    epoll: Epoll,
+    wake: Arc<EventFd>,
+    events: Receiver<Event>,
+    published: Arc<Published>,
+    handle: Handle,
+    heart: Option<Heart>,
+    uevents: Option<UeventSocket>,
+    dm: Option<DmControl>,
+    locks: Option<LockWatch>,
+    checks: Checks,
+    reader: Pool,
+    workers: Pool,
+    errands: Pool,
+}
+
+/// A sign of life, for a watchdog.
+pub struct Heart {
+    /// The longest time between two beats.
+    pub interval: Duration,
+    /// Called in the loop's thread; must not wait.
+    pub beat: Box<dyn FnMut() + Send>,
+}
+
+impl fmt::Debug for Heart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heart")
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EventLoop {
+    /// A loop that has not begun; its [`handle`](Self::handle) works from now on.
+    ///
+    /// # Errors
+    /// The kernel has no descriptor left.
+    pub fn new(engine: Engine, tools: Tools) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let wake = Arc::new(EventFd::from_flags(flags)?);
+        let (sender, events) = channel();
+        let published = Arc::new(Published::new(Arc::clone(engine.model())));
+        let handle = Handle::new(sender, Arc::clone(&wake), Arc::clone(&published));
+        let uevents = or_warn("uevents", UeventSocket::open());
+        let dm = or_warn("device-mapper", DmControl::open_in(&tools.host.roots));
+        let locks = or_warn("records", LockWatch::open(&tools.host.run_dir));
+        let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
+        epoll.add(&*wake, readable(WAKE))?;
+        if let Some(uevents) = &uevents {
+            epoll.add(uevents, readable(UEVENTS))?;
+        }
+        if let Some(dm) = &dm {
+            epoll.add(dm, readable(DM))?;
+        }
+        if let Some(locks) = &locks {
+            epoll.add(locks, readable(LOCKS))?;
+        }
+        Ok(Self {
+            engine,
+            tools,
+            epoll,
+            wake,
+            events,
+            published,
+            handle,
+            heart: None,
+            uevents,
+            dm,
+            locks,
+            checks: Checks::default(),
+            reader: Pool::new("reader", 1),
+            workers: Pool::new("work", MAX_WORKERS),
+            errands: Pool::new("errand", MAX_WORKERS),
+        })
+    }
+
+    /// Another way to reach this loop.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The same loop with a sign of life.
+    #[must_use]
+    pub fn with_heart(self, heart: Heart) -> Self {
+        Self {
+            heart: Some(heart),
+            ..self
+        }
+    }
+
+    /// Runs until a shutdown.
+    ///
+    /// # Errors
+    /// The kernel does not let it wait any more.
+    pub fn run(mut self) -> io::Result<()> {
+        while !self.engine.has_ended() {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.act();
+        self.wait()?;
+        while let Ok(event) = self.events.try_recv() {
+            self.engine.handle(Instant::now(), event);
+        }
+        for late in self.checks.late(Instant::now()) {
+            self.engine.handle(Instant::now(), Event::Checked(late));
+        }
+        Ok(())
+    }
+
+    /// What has been decided is done, and can be seen before anybody is answered.
+    fn act(&mut self) {
+        self.engine.handle_timeout(Instant::now());
+        while let Some(task) = self.engine.poll_task() {
+            self.start(task);
+        }
+        self.published.set(Arc::clone(self.engine.model()));
+        for (reply_to, reply) in self.engine.take_answers() {
+            reply_to.answer(reply);
+        }
+        if let Some(heart) = &mut self.heart {
+            (heart.beat)();
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let mut ready = [EpollEvent::empty(); MAX_READY];
+        let count = match self.epoll.wait(&mut ready, self.timeout()) {
+            Err(Errno::EINTR) => 0,
+            count => count?,
+        };
+        for event in ready.iter().take(count) {
+            match event.data() {
+                // Level-triggered: what is not read wakes the loop again.
+                WAKE => drop(self.wake.read()),
+                UEVENTS => self.hear(),
+                DM => self.engine.handle(Instant::now(), Event::DmChanged),
+                LOCKS => self.notice_locks(),
+                token => self.end_check(token),
+            }
+        }
+        Ok(())
+    }
+
+    fn timeout(&self) -> EpollTimeout {
+        let now = Instant::now();
+        let due = self
+            .engine
+            .poll_timeout()
+            .into_iter()
+            .chain(self.checks.next_late())
+            .min();
+        let rest = due.map_or(MAX_REST, |due| due.saturating_duration_since(now));
+        let beat = self.heart.as_ref().map_or(MAX_REST, |heart| heart.interval);
+        // Rounded up, so as not to spin through the last millisecond.
+        let rest_ms = rest.min(beat).as_micros().div_ceil(1000);
+        EpollTimeout::try_from(rest_ms).unwrap_or(EpollTimeout::MAX)
+    }
+
+    /// A bounded part of what there is to hear; the rest wakes the loop again.
+    fn hear(&mut self) {
+        for _ in 0..MAX_READY {
+            let heard = self.uevents.as_ref().map(UeventSocket::receive);
+            let event = match heard {
+                Some(Ok(Heard::Uevent(uevent))) => Event::Uevent(uevent),
+                Some(Ok(Heard::Lost)) => Event::UeventsLost,
+                Some(Ok(Heard::Noise)) => continue,
+                Some(Ok(Heard::Silence)) | None => return,
+                Some(Err(error)) => {
+                    tracing::error!("uevents: {error}");
+                    self.uevents = None;
+                    return;
+                }
+            };
+            self.engine.handle(Instant::now(), event);
+        }
+    }
+
+    fn notice_locks(&mut self) {
+        let released = self.locks.as_ref().map(LockWatch::released);
+        for stem in released.unwrap_or_default() {
+            self.engine
+                .handle(Instant::now(), Event::LockReleased { stem });
+        }
+    }
+
+    fn start(&mut self, task: Task) {
+        let (tools, handle) = (self.tools.clone(), self.handle.clone());
+        match task {
+            Task::Check(order) => self.begin_check(&order),
+            Task::Forget(device) => self.checks.forget(device),
+            Task::Read(order) => self.reader.run(move || handle.send(tools.read(order))),
+            Task::Work(order) => self.workers.run(move || handle.send(tools.work(&order))),
+            Task::Errand(errand) => self.errands.run(move || handle.send(tools.run(errand))),
+            Task::ArmDm => {
+                let armed = self.dm.as_ref().map(DmControl::arm_poll);
+                if let Some(Err(error)) = armed {
+                    tracing::error!("no events of device-mapper: {error}");
+                    if let Some(dm) = self.dm.take() {
+                        let _ = self.epoll.delete(&dm);
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_check(&mut self, order: &CheckOrder) {
+        let begun = self
+            .checks
+            .begin(&self.tools.host.roots, order, Instant::now());
+        let checked = match begun {
+            Ok(Begun::Running) => {
+                // A hang-up is always told; nothing else is asked for.
+                let event = EpollEvent::new(EpollFlags::empty(), token(order.device));
+                let watched = self.checks.watched(order.device);
+                match watched.map(|watched| self.epoll.add(watched, event)) {
+                    Some(Ok(())) | None => return,
+                    Some(Err(Errno::EEXIST)) => return,
+                    Some(Err(errno)) => unchecked(order, &errno.into()),
+                }
+            }
+            Ok(Begun::Ended(checked)) => checked,
+            Err(error) => unchecked(order, &error),
+        };
+        self.handle.send(Event::Checked(checked));
+    }
+
+    fn end_check(&mut self, token: u64) {
+        let Some(device) = device(token) else {
+            return;
+        };
+        if let Some(watched) = self.checks.watched(device) {
+            let _ = self.epoll.delete(watched);
+        }
+        if let Some(checked) = self.checks.end(device) {
+            self.engine.handle(Instant::now(), Event::Checked(checked));
+        }
+    }
+}
+
+fn or_warn<T, E: fmt::Display>(what: &str, opened: Result<T, E>) -> Option<T> {
+    opened
+        .map_err(|error| tracing::error!("nothing will be heard of {what}: {error}"))
+        .ok()
+}
+
+/// A lack of processes or descriptors says nothing of the path.
+fn unchecked(order: &CheckOrder, error: &io::Error) -> Checked {
+    tracing::error!("{}: cannot be checked: {error}", order.name);
+    Checked {
+        device: order.device,
+        state: CheckState::Unchecked,
+        message: error.to_string(),
+        attention: None,
+        registrations: None,
+        access: (None, None),
+        is_pending: false,
+    }
+}
+
+/// Paths are known by their numbers, above those of the loop's own descriptors.
+fn token(device: DeviceNumber) -> u64 {
+    (u64::from(device.major) << 32 | u64::from(device.minor)) + FIRST_PATH
+}
+
+fn device(token: u64) -> Option<DeviceNumber> {
+    let number = token.checked_sub(FIRST_PATH)?;
+    let major = u32::try_from(number >> 32).ok()?;
+    let minor = u32::try_from(number & u64::from(u32::MAX)).ok()?;
+    Some(DeviceNumber::new(major, minor))
+}
+
+/// What the loop's own descriptors are known by.
+const WAKE: u64 = 0;
+const UEVENTS: u64 = 1;
+const DM: u64 = 2;
+const LOCKS: u64 = 3;
+const FIRST_PATH: u64 = 16;
+
+/// Descriptors looked at in one turn; the others come in the next.
+const MAX_READY: usize = 64;
+
+/// Maps worked on at once, and as many errands. A map whose paths hang keeps a thread for seconds:
+/// more than the ten maps of an array that dies.
+const MAX_WORKERS: usize = 32;

@@ -1,0 +1,241 @@
+//! What the configuration says, in the form in which the engine asks.
+//!
+//! multipath.conf belongs to `mpath_state::config`; this is the only place of the daemon that
+//! asks it about paths and maps. [`Rules::load`] reads files; the rest does no I/O.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dm_multipath::scsi::{ScsiDevice, Transport};
+use mpath_state::StoredKey;
+use mpath_state::bindings::Bindings;
+use mpath_state::config::{
+    Config, FindMultipaths, Grouping, KeySetting, MapIdentity, NoPathRetry, PathIdentity, Severity,
+};
+use mpath_state::prkeys::{PrKeysError, PrKeysFile};
+use mpath_state::wwids::Wwids;
+use mpathpersist::Host;
+
+use crate::model::Queueing;
+
+pub use mpath_state::config::{Failback, Grouping as Policy};
+
+/// The configuration in force.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    config: Config,
+    bindings: Bindings,
+    wwids: Wwids,
+}
+
+/// Names and WWIDs on file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The bindings file.
+    pub bindings: PathBuf,
+    /// The wwids file.
+    pub wwids: PathBuf,
+}
+
+/// What a map is to be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapRules {
+    /// Its name.
+    pub naming: Naming,
+    /// How its paths are grouped.
+    pub policy: Policy,
+    /// What chooses among the paths of a group, `service-time 0`.
+    pub selector: String,
+    /// What happens to I/O while no path works.
+    pub queueing: Queueing,
+    /// Further features for its table.
+    pub features: Vec<String>,
+    /// When it goes back to its best group.
+    pub failback: Failback,
+}
+
+/// Where a map's name comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// It is configured, or on file: a map of another name is renamed.
+    Fixed(String),
+    /// It is called by its WWID, unless it has a name already.
+    Wwid,
+    /// The next free one that begins like this, unless it has a name already.
+    NextFree {
+        /// `mpath`
+        prefix: String,
+    },
+}
+
+/// When paths are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intervals {
+    /// Between two checks, at first.
+    pub polling: Duration,
+    /// Between two checks of a path that has been healthy for long.
+    pub max_polling: Duration,
+    /// How long a check may take.
+    pub timeout: Duration,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            bindings: Bindings::DEFAULT_PATH.into(),
+            wwids: Wwids::DEFAULT_PATH.into(),
+        }
+    }
+}
+
+impl Rules {
+    /// Reads the configuration, the bindings and the WWIDs.
+    #[must_use]
+    pub fn load(host: &Host, files: &Files) -> Self {
+        let loaded = Config::load(&host.config);
+        for problem in &loaded.problems {
+            match problem.severity {
+                Severity::Notice => tracing::debug!("{problem}"),
+                _ => tracing::warn!("{problem}"),
+            }
+        }
+        Self {
+            config: loaded.config,
+            bindings: Bindings::read(&files.bindings).unwrap_or_else(|error| {
+                tracing::warn!("{}: {error}", files.bindings.display());
+                Bindings::default()
+            }),
+            wwids: Wwids::read(&files.wwids).unwrap_or_else(|error| {
+                tracing::warn!("{}: {error}", files.wwids.display());
+                Wwids::default()
+            }),
+        }
+    }
+
+    /// The configuration itself.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Why a device is none of the daemon's business; `None` if it is.
+    #[must_use]
+    pub fn exclusion(&self, device: &ScsiDevice) -> Option<String> {
+        let Some(wwid) = &device.wwid else {
+            return Some("no WWID".to_owned());
+        };
+        let identity = PathIdentity {
+            devnode: device.name.clone(),
+            wwid: wwid.clone(),
+            vendor: device.vendor.clone(),
+            product: device.model.clone(),
+            protocol: protocol(&device.transport).to_owned(),
+            properties: None,
+        };
+        Some(self.config.exclusion(&identity)?.to_string())
+    }
+
+    /// Whether so many paths with this WWID make a map, which the host may have already.
+    #[must_use]
+    pub fn makes_map(&self, wwid: &str, paths: usize) -> bool {
+        let find = self.config.find_multipaths().value;
+        find.makes_map(paths, self.wwids.contains(wwid))
+    }
+
+    /// What a map is to be like; `is_alua`: its paths show how the array likes them.
+    #[must_use]
+    pub fn map(&self, wwid: &str, (vendor, product): (&str, &str), is_alua: bool) -> MapRules {
+        let identity = identity(wwid, vendor, product);
+        let config = &self.config;
+        let detected = is_alua.then_some(Grouping::GroupByPrio);
+        let polling_s = config.polling_interval_s().value;
+        MapRules {
+            naming: self.naming(wwid, &identity),
+            policy: config.path_grouping_policy(&identity, detected).value,
+            selector: config.path_selector(&identity).value.to_string(),
+            queueing: match config.no_path_retry(&identity).value {
+                NoPathRetry::Fail => Queueing::Off,
+                NoPathRetry::Queue => Queueing::On,
+                NoPathRetry::Checks(count) => Queueing::Seconds(count.saturating_mul(polling_s)),
+            },
+            features: config.features(&identity).value.words,
+            failback: config.failback(&identity).value,
+        }
+    }
+
+    fn naming(&self, wwid: &str, identity: &MapIdentity) -> Naming {
+        if let Some(alias) = self.config.alias(identity).value {
+            return Naming::Fixed(alias);
+        }
+        if !self.config.user_friendly_names(identity).value {
+            return Naming::Wwid;
+        }
+        match self.bindings.alias(wwid) {
+            Some(alias) => Naming::Fixed(alias.to_owned()),
+            None => Naming::NextFree {
+                prefix: self.config.alias_prefix(identity).value,
+            },
+        }
+    }
+
+    /// When paths are checked.
+    #[must_use]
+    pub fn intervals(&self) -> Intervals {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let timeout = self
+            .config
+            .checker_timeout_s()
+            .value
+            .unwrap_or(CHECK_TIMEOUT_S);
+        Intervals {
+            polling: seconds(self.config.polling_interval_s().value),
+            max_polling: seconds(self.config.max_polling_interval_s().value),
+            timeout: seconds(timeout),
+        }
+    }
+
+    /// Whether all devices that are not excluded become maps, however many paths they have.
+    #[must_use]
+    pub fn is_greedy(&self) -> bool {
+        let find = self.config.find_multipaths().value;
+        matches!(find, FindMultipaths::Off | FindMultipaths::Greedy)
+    }
+
+    /// The key that a map is configured with, or that is stored for it.
+    ///
+    /// # Errors
+    /// The prkeys file cannot be read.
+    pub fn key(
+        &self,
+        wwid: &str,
+        (vendor, product): (&str, &str),
+        prkeys: &PrKeysFile,
+    ) -> Result<Option<StoredKey>, PrKeysError> {
+        let identity = identity(wwid, vendor, product);
+        match self.config.reservation_key(&identity).value {
+            KeySetting::Key(stored) => Ok(Some(stored)),
+            KeySetting::File => prkeys.lookup(wwid),
+        }
+    }
+}
+
+fn identity(wwid: &str, vendor: &str, product: &str) -> MapIdentity {
+    MapIdentity {
+        wwid: wwid.to_owned(),
+        vendor: vendor.to_owned(),
+        product: product.to_owned(),
+    }
+}
+
+/// As the blacklists and multipathd call it.
+pub(crate) const fn protocol(transport: &Transport) -> &'static str {
+    match transport {
+        Transport::FibreChannel => "scsi:fcp",
+        Transport::Sas => "scsi:sas",
+        Transport::Iscsi => "scsi:iscsi",
+        Transport::Loopback | Transport::Other(_) => "scsi:unspec",
+    }
+}
+
+/// As long as the SCSI layer gives a command by default.
+const CHECK_TIMEOUT_S: u32 = 30;

@@ -1,0 +1,251 @@
+//! What the loop has others do: whatever may wait for a device, a lock or the kernel.
+//!
+//! | task | who does it |
+//! |---|---|
+//! | [`Task::Check`] | a process for each command, watched by the loop itself |
+//! | [`Task::Read`] | one thread, in order: sysfs, device-mapper's lists, records |
+//! | [`Task::Work`], [`Task::Errand`] | a bounded pool of threads; one work per map at a time |
+
+pub mod check;
+mod errand;
+mod found;
+mod pool;
+mod reader;
+pub mod table;
+mod work;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dm_multipath::DeviceNumber;
+use mpath_state::StoredKey;
+use mpathpersist::{Host, Settled};
+use scsi_pr::ReservationKey;
+
+pub use found::{FoundMap, FoundPath};
+pub use pool::Pool;
+
+use crate::ask::ReplyTo;
+use crate::event::BooksRead;
+use crate::rules::{Files, MapRules, Naming, Rules};
+
+/// Something to be done, apart from the loop.
+#[derive(Debug)]
+pub enum Task {
+    /// Check a path.
+    Check(CheckOrder),
+    /// Read something.
+    Read(ReadOrder),
+    /// Work on a map, under its lock.
+    Work(Box<WorkOrder>),
+    /// Do a small thing, under no lock of ours.
+    Errand(Errand),
+    /// A path is gone: nobody waits for its check any more.
+    Forget(DeviceNumber),
+    /// Make the next event of device-mapper heard.
+    ArmDm,
+}
+
+/// A path to be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckOrder {
+    /// The path.
+    pub device: DeviceNumber,
+    /// Its name.
+    pub name: String,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// What it is asked.
+    pub question: Question,
+}
+
+/// What a path is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it takes I/O.
+    Ready,
+    /// How many registrations there are with this key. Not every unit attention reaches a
+    /// checker: I/O may get it first, and some targets give none.
+    Registrations(ReservationKey),
+}
+
+/// Something to be read.
+#[derive(Debug)]
+pub enum ReadOrder {
+    /// The configuration.
+    Rules,
+    /// Everything.
+    Host(Arc<Rules>),
+    /// One path.
+    Path(DeviceNumber),
+    /// The maps that have had more events than these.
+    Maps(BTreeMap<DeviceNumber, u32>),
+    /// What is remembered of a map; its first path tells which configuration it has.
+    Books {
+        /// The map.
+        wwid: String,
+        /// What it is called.
+        key: KeySource,
+    },
+}
+
+/// How a map's configured key is found.
+#[derive(Debug, Clone)]
+pub struct KeySource {
+    /// The configuration.
+    pub rules: Arc<Rules>,
+    /// Vendor and product of the map.
+    pub vendor_product: (String, String),
+}
+
+/// Work on a map, in the order of its fields.
+#[derive(Debug, Clone)]
+pub struct WorkOrder {
+    /// The map.
+    pub wwid: String,
+    /// The kernel's name of it; its WWID while it has none.
+    pub name: String,
+    /// Its number, if the kernel has it.
+    pub device: Option<DeviceNumber>,
+    /// Where its key comes from.
+    pub key: KeySource,
+    /// Whether a killed process left something behind that is to be finished first.
+    pub recover: bool,
+    /// The paths whose registration is to be settled.
+    pub settle: Vec<DeviceNumber>,
+    /// Whether the reservation is to be read.
+    pub look_for_holder: bool,
+    /// The table that it is to have, if it is to have another.
+    pub assemble: Option<Assembly>,
+    /// The name that it is to have, if another.
+    pub rename: Option<String>,
+    /// The paths that are to be put to use again once they are settled.
+    pub reinstate: Vec<DeviceNumber>,
+    /// Whether it is to go.
+    pub remove: bool,
+}
+
+/// A table to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assembly {
+    /// The map's size in sectors of 512 bytes.
+    pub size: u64,
+    /// How it is to be made.
+    pub rules: MapRules,
+    /// The hardware handler that the paths have.
+    pub handler: Option<String>,
+    /// The paths it is made of.
+    pub paths: Vec<Member>,
+}
+
+impl Assembly {
+    /// Where its name comes from.
+    #[must_use]
+    pub fn naming(&self) -> &Naming {
+        &self.rules.naming
+    }
+}
+
+/// A path for a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub device: DeviceNumber,
+    /// More is better.
+    pub priority: i32,
+    /// Whether it works.
+    pub health: Health,
+    /// Whether its registration is settled already.
+    pub is_settled: bool,
+}
+
+/// Whether a path works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It does, as far as is known.
+    Works,
+    /// It does not.
+    Failed,
+}
+
+/// What came of work on a map.
+#[derive(Debug)]
+pub struct WorkReport {
+    /// The map.
+    pub wwid: String,
+    /// What became of the paths that were to be settled; those that are missing were not reached.
+    pub settled: Vec<(DeviceNumber, Settled)>,
+    /// The paths that were put to use again.
+    pub reinstated: Vec<DeviceNumber>,
+    /// Whether its table was made or changed.
+    pub is_loaded: bool,
+    /// Whether it was removed.
+    pub is_removed: bool,
+    /// Whether it was recovered, if it was to be.
+    pub is_recovered: bool,
+    /// The map as the kernel has it now.
+    pub found: Option<FoundMap>,
+    /// What is remembered of it now.
+    pub books: Option<BooksRead>,
+    /// What went wrong, for people.
+    pub problems: Vec<String>,
+}
+
+/// A small thing to be done.
+#[derive(Debug)]
+pub struct Errand {
+    /// The map it is about.
+    pub wwid: Option<String>,
+    /// What.
+    pub deed: Deed,
+    /// Who waits for it.
+    pub reply_to: Option<ReplyTo>,
+}
+
+/// What an errand does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Tells a map's target something, such as `fail_path 8:16`.
+    Message {
+        /// The map.
+        map: DeviceNumber,
+        /// What.
+        text: String,
+    },
+    /// Suspends the map.
+    Suspend(DeviceNumber),
+    /// Resumes the map.
+    Resume(DeviceNumber),
+    /// Stores a key for the map, or removes it.
+    StoreKey(Option<StoredKey>),
+    /// Enters into the record what a client said of this node's registration, under the lock.
+    Remember {
+        /// The map's name.
+        name: String,
+        /// What.
+        fact: Fact,
+    },
+}
+
+/// What a client said of this node's registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// It is registered with this key, as far as is known.
+    Registered(Option<StoredKey>),
+    /// It is not registered.
+    NotRegistered,
+    /// It holds the reservation.
+    Holds,
+    /// It does not hold it.
+    HoldsNot,
+}
+
+/// What all tasks are done with.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// Where things are.
+    pub host: Arc<Host>,
+    /// Names and WWIDs.
+    pub files: Arc<Files>,
+}

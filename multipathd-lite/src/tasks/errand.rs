@@ -1,0 +1,107 @@
+//! Small things for clients and for the kernel's maps, each in a thread of the pool.
+
+use std::time::Duration;
+
+use dm_multipath::DeviceNumber;
+use dm_multipath::sys::dm::{SuspendFlags, UdevCookie};
+use dm_multipath::sys::{DmControl, DmError};
+use mpath_state::PrStatus;
+use mpath_state::StoredKey;
+use mpath_state::prkeys::PrKeysFile;
+use mpath_state::protocol::Reply;
+use mpath_state::record::MapRecord;
+use mpathpersist::Custody;
+
+use super::{Deed, Errand, Fact, Tools};
+use crate::event::Event;
+
+impl Tools {
+    /// Does an errand; its end is the event.
+    #[must_use]
+    pub fn run(&self, errand: Errand) -> Event {
+        let Errand {
+            wwid,
+            deed,
+            reply_to,
+        } = errand;
+        let done = self.do_deed(wwid.as_deref().unwrap_or_default(), &deed);
+        let reply = done.map_or_else(
+            |error| {
+                tracing::warn!("{error}");
+                Reply::Fail { detail: error }
+            },
+            |()| Reply::Ok,
+        );
+        Event::ErrandDone {
+            wwid,
+            deed,
+            reply,
+            reply_to,
+        }
+    }
+
+    fn do_deed(&self, wwid: &str, deed: &Deed) -> Result<(), String> {
+        match deed {
+            Deed::Message { map, text } => {
+                self.with_dm(|dm| dm.message((*map).into(), 0, text).map(drop))
+            }
+            Deed::Suspend(map) => {
+                let flags = SuspendFlags::NO_FLUSH | SuspendFlags::SKIP_LOCKFS;
+                self.with_dm(|dm| dm.suspend((*map).into(), flags))
+            }
+            Deed::Resume(map) => self.resume(*map),
+            Deed::StoreKey(key) => self.store_key(wwid, *key),
+            Deed::Remember { name, fact } => self.remember(wwid, name, *fact),
+        }
+    }
+
+    fn with_dm(&self, call: impl FnOnce(&DmControl) -> Result<(), DmError>) -> Result<(), String> {
+        let dm = DmControl::open_in(&self.host.roots);
+        dm.and_then(|dm| call(&dm))
+            .map_err(|error| error.to_string())
+    }
+
+    fn resume(&self, map: DeviceNumber) -> Result<(), String> {
+        let (flags, cookie) = (SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
+        self.with_dm(|dm| dm.resume(map.into(), flags, cookie))
+    }
+
+    fn store_key(&self, wwid: &str, key: Option<StoredKey>) -> Result<(), String> {
+        let prkeys = PrKeysFile::new(&self.host.prkeys);
+        let stored = match key {
+            Some(key) => prkeys.set(wwid, key),
+            None => prkeys.remove(wwid),
+        };
+        stored.map_err(|error| error.to_string())
+    }
+
+    /// The client may be our own `mpathpersist`, which has the lock and has written the record
+    /// before it told: then there is nothing left to enter.
+    fn remember(&self, wwid: &str, name: &str, fact: Fact) -> Result<(), String> {
+        let dm = DmControl::open_in(&self.host.roots).map_err(|error| error.to_string())?;
+        let custody = Custody::take(&self.host, &dm, (wwid, name), None, LOCK_PATIENCE);
+        let custody = custody.map_err(|error| error.to_string())?;
+        let entered = custody.enter(|record| enter(record, fact));
+        entered.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+fn enter(record: &mut MapRecord, fact: Fact) {
+    match fact {
+        Fact::Registered(key) => {
+            record.registered = PrStatus::Set;
+            record.key = record.key.or(key);
+        }
+        Fact::NotRegistered => {
+            record.registered = PrStatus::Unset;
+            record.holds = PrStatus::Unset;
+            record.key = None;
+            record.nexuses.clear();
+        }
+        Fact::Holds => record.holds = PrStatus::Set,
+        Fact::HoldsNot => record.holds = PrStatus::Unset,
+    }
+}
+
+/// `mpathpersist` ends within 18 s.
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(20);

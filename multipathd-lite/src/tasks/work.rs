@@ -1,0 +1,348 @@
+//! Work on one map, under the lock that `mpathpersist` takes as well: paths are settled first,
+//! and put to use only then.
+
+use std::time::{Duration, Instant};
+
+use dm_multipath::node::{is_udev_running, link, unlink};
+use dm_multipath::sys::dm::{DmTarget, LoadMode, RemoveMode, SuspendFlags, UdevCookie};
+use dm_multipath::sys::{DmControl, DmError};
+use dm_multipath::table::{MULTIPATH_TARGET, MultipathTable};
+use dm_multipath::{DeviceNumber, Roots};
+use mpath_state::PrStatus;
+use mpath_state::bindings::BindingsFile;
+use mpath_state::wwids::WwidsFile;
+use mpathpersist::{Custody, Device, Failure, Host, Settled, Verdict};
+
+use super::errand::LOCK_PATIENCE;
+use super::reader::{UUID_PREFIX, read_books};
+use super::table::{is_same, table};
+use super::{Assembly, FoundMap, Health, Member, Tools, WorkOrder, WorkReport};
+use crate::event::Event;
+use crate::rules::{Files, Naming};
+
+impl Tools {
+    /// Does everything that is ordered; the report is the event.
+    #[must_use]
+    pub fn work(&self, order: &WorkOrder) -> Event {
+        let mut work = Work::new(self, order);
+        match DmControl::open_in(&self.host.roots) {
+            Ok(dm) => work.run(&dm),
+            Err(error) => work.note(&error),
+        }
+        Event::WorkDone(Box::new(work.report))
+    }
+}
+
+struct Work<'a> {
+    host: &'a Host,
+    files: &'a Files,
+    order: &'a WorkOrder,
+    name: String,
+    device: Option<DeviceNumber>,
+    report: WorkReport,
+}
+
+impl<'a> Work<'a> {
+    fn new(tools: &'a Tools, order: &'a WorkOrder) -> Self {
+        Self {
+            host: &tools.host,
+            files: &tools.files,
+            order,
+            name: order.name.clone(),
+            device: order.device,
+            report: WorkReport {
+                wwid: order.wwid.clone(),
+                settled: Vec::new(),
+                reinstated: Vec::new(),
+                is_loaded: false,
+                is_removed: false,
+                is_recovered: false,
+                found: None,
+                books: None,
+                problems: Vec::new(),
+            },
+        }
+    }
+
+    fn run(&mut self, dm: &DmControl) {
+        if self.order.recover {
+            self.recover();
+        }
+        let name = (self.order.wwid.as_str(), self.order.name.as_str());
+        match Custody::take(self.host, dm, name, self.device, LOCK_PATIENCE) {
+            Ok(custody) => self.run_locked(dm, custody),
+            Err(error) => self.note(&error),
+        }
+        self.look(dm);
+    }
+
+    /// Before anything else: a map that is suspended stops its host.
+    fn recover(&mut self) {
+        let Some(device) = self.device else {
+            return;
+        };
+        let node = self.host.roots.dev.join(format!("dm-{}", device.minor));
+        let opened = Device::open(self.host, &node.to_string_lossy());
+        match opened.and_then(|mut device| device.recover(LOCK_PATIENCE)) {
+            Ok(report) => {
+                self.report.is_recovered = true;
+                for note in report.iter().flat_map(|report| &report.notes) {
+                    tracing::warn!("{note}");
+                }
+            }
+            Err(error) => self.note(&error),
+        }
+    }
+
+    fn run_locked(&mut self, dm: &DmControl, custody: Custody<'_>) {
+        let books = read_books(self.host, &self.order.wwid, &self.order.key);
+        let mut custody = custody.with_key(books.configured);
+        self.settle(&mut custody);
+        let record = custody.record().ok().flatten();
+        let is_unknown = record.is_some_and(|record| {
+            record.registered == PrStatus::Set && record.holds == PrStatus::Unknown
+        });
+        if self.order.look_for_holder || is_unknown {
+            self.look_for_holder(&mut custody);
+        }
+        if let Some(name) = &self.order.rename {
+            let renamed = self.rename(dm, name);
+            self.note_result(renamed);
+        }
+        if let Some(assembly) = &self.order.assemble {
+            let assembled = self.assemble(dm, assembly);
+            self.note_result(assembled);
+        }
+        self.reinstate(dm);
+        if self.order.remove {
+            let removed = self.remove(dm);
+            self.note_result(removed);
+        }
+    }
+
+    /// One path after the other: what the first says of this node is true for the next.
+    fn settle(&mut self, custody: &mut Custody<'_>) {
+        let started = Instant::now();
+        for device in &self.order.settle {
+            let left = SETTLE_TIME.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            match custody.settle(*device, left) {
+                Ok(settled) => self.report.settled.push((*device, settled)),
+                Err(error) => self.note(&error),
+            }
+        }
+    }
+
+    fn look_for_holder(&mut self, custody: &mut Custody<'_>) {
+        if let Err(error) = custody.look_for_holder(HOLDER_TIME) {
+            self.note(&error);
+        }
+    }
+
+    fn verdict(&self, device: DeviceNumber) -> Option<Verdict> {
+        let settled = self.report.settled.iter();
+        let mut found = settled.filter(|(path, _)| *path == device);
+        found.next().map(|(_, Settled { verdict, .. })| *verdict)
+    }
+
+    /// A path that was to be settled and could not be is in no table; one that does not work
+    /// neither, where this node's registration is at stake: a new table takes each for working.
+    fn is_wanted(&self, member: &Member) -> bool {
+        match (member.health, self.verdict(member.device)) {
+            (_, Some(verdict)) if !verdict.is_settled() => false,
+            (Health::Works, Some(_)) => true,
+            (Health::Works, None) => {
+                member.is_settled && !self.order.settle.contains(&member.device)
+            }
+            (Health::Failed, _) => false,
+        }
+    }
+
+    fn assemble(&mut self, dm: &DmControl, assembly: &Assembly) -> Result<(), DmError> {
+        let wanted = table(assembly, |member| self.is_wanted(member));
+        match self.device {
+            None if wanted.groups.is_empty() => Ok(()),
+            None => self.create(dm, assembly, &wanted),
+            Some(device) => {
+                let present = FoundMap::read(&self.host.roots, dm, device);
+                let is_present = present.is_ok_and(|found| {
+                    is_same(&found.table, &wanted) && found.map.size == assembly.size
+                });
+                if is_present {
+                    return Ok(());
+                }
+                self.load(dm, device, assembly, &wanted)
+            }
+        }
+    }
+
+    fn create(
+        &mut self,
+        dm: &DmControl,
+        assembly: &Assembly,
+        wanted: &MultipathTable,
+    ) -> Result<(), DmError> {
+        let uuid = format!("{UUID_PREFIX}{}", self.order.wwid);
+        self.name = self.name_for_new(assembly.naming());
+        let device = dm.create(&self.name, Some(&uuid))?.device;
+        if let Err(error) = self.load(dm, device, assembly, wanted) {
+            // What has no table is of no use to anybody.
+            let _ = dm.remove(device.into(), RemoveMode::Now, UdevCookie::NONE);
+            return Err(error);
+        }
+        self.device = Some(device);
+        let made = link_unless_udev(&self.host.roots, &self.name, device);
+        self.note_result(made);
+        let on_file = WwidsFile::new(&self.files.wwids).add(&self.order.wwid);
+        self.note_result(on_file);
+        Ok(())
+    }
+
+    /// A name that cannot be put on file is no reason to be without a map.
+    fn name_for_new(&mut self, naming: &Naming) -> String {
+        let wwid = &self.order.wwid;
+        match naming {
+            Naming::Fixed(name) => name.clone(),
+            Naming::Wwid => wwid.clone(),
+            Naming::NextFree { prefix } => {
+                let mapper = self.host.roots.dev.join("mapper");
+                let is_taken = |name: &str| mapper.join(name).exists();
+                let file = BindingsFile::new(&self.files.bindings);
+                file.allocate(wwid, prefix, None, is_taken)
+                    .unwrap_or_else(|error| {
+                        let path = self.files.bindings.display();
+                        tracing::warn!("{wwid}: no name from {path}: {error}");
+                        wwid.clone()
+                    })
+            }
+        }
+    }
+
+    fn load(
+        &mut self,
+        dm: &DmControl,
+        device: DeviceNumber,
+        assembly: &Assembly,
+        wanted: &MultipathTable,
+    ) -> Result<(), DmError> {
+        let target = DmTarget {
+            start: 0,
+            length: assembly.size,
+            target_type: MULTIPATH_TARGET.to_owned(),
+            params: wanted.to_string(),
+        };
+        dm.load(
+            device.into(),
+            std::slice::from_ref(&target),
+            LoadMode::ReadWrite,
+        )?;
+        let cookie = match (self.device.is_some(), wanted.groups.is_empty()) {
+            (_, true) => UdevCookie::PRIMARY_SOURCE.with(UdevCookie::MULTIPATH_NO_PATHS),
+            (true, false) => UdevCookie::PRIMARY_SOURCE.with(UdevCookie::MULTIPATH_RELOAD),
+            (false, false) => UdevCookie::PRIMARY_SOURCE,
+        };
+        let flags = SuspendFlags::NO_FLUSH | SuspendFlags::SKIP_LOCKFS;
+        if let Err(error) = dm.resume(device.into(), flags, cookie) {
+            let _ = dm.clear(device.into());
+            return Err(error);
+        }
+        self.report.is_loaded = true;
+        let verb = if self.device.is_some() {
+            "reload"
+        } else {
+            "create"
+        };
+        tracing::info!(
+            "{}: {verb} [{} {}]",
+            self.name,
+            assembly.size,
+            target.params
+        );
+        Ok(())
+    }
+
+    fn rename(&self, dm: &DmControl, name: &str) -> Result<(), DmError> {
+        let Some(device) = self.device else {
+            return Ok(());
+        };
+        dm.rename(&self.order.name, name, UdevCookie::PRIMARY_SOURCE)?;
+        tracing::info!("{}: renamed to {name}", self.order.name);
+        if !is_udev_running() {
+            let _ = unlink(&self.host.roots, &self.order.name);
+            let _ = link(&self.host.roots, name, device);
+        }
+        Ok(())
+    }
+
+    fn reinstate(&mut self, dm: &DmControl) {
+        let Some(map) = self.device else {
+            return;
+        };
+        for path in &self.order.reinstate {
+            let verdict = self.verdict(*path);
+            let must_wait =
+                self.order.settle.contains(path) && !verdict.is_some_and(Verdict::is_settled);
+            if must_wait {
+                continue;
+            }
+            match dm.message(map.into(), 0, &format!("reinstate_path {path}")) {
+                Ok(_) => self.report.reinstated.push(*path),
+                Err(error) => self.note(&error),
+            }
+        }
+    }
+
+    fn remove(&mut self, dm: &DmControl) -> Result<(), DmError> {
+        let Some(device) = self.device else {
+            return Ok(());
+        };
+        // One that queues without paths would keep whoever closes it.
+        dm.message(device.into(), 0, "fail_if_no_path")?;
+        dm.remove(device.into(), RemoveMode::Now, UdevCookie::PRIMARY_SOURCE)?;
+        self.report.is_removed = true;
+        self.device = None;
+        tracing::info!("{}: removed", self.order.name);
+        if !is_udev_running() {
+            let _ = unlink(&self.host.roots, &self.order.name);
+        }
+        Ok(())
+    }
+
+    /// What came of it all.
+    fn look(&mut self, dm: &DmControl) {
+        self.report.books = Some(read_books(self.host, &self.order.wwid, &self.order.key));
+        if let Some(device) = self.device {
+            self.report.found = FoundMap::read(&self.host.roots, dm, device).ok();
+        }
+    }
+
+    fn note_result<E: std::fmt::Display>(&mut self, result: Result<(), E>) {
+        if let Err(error) = result {
+            self.note(&error);
+        }
+    }
+
+    fn note(&mut self, error: &dyn std::fmt::Display) {
+        tracing::warn!("{}: {error}", self.order.name);
+        self.report.problems.push(error.to_string());
+    }
+}
+
+fn link_unless_udev(roots: &Roots, name: &str, device: DeviceNumber) -> Result<(), Failure> {
+    if is_udev_running() {
+        return Ok(());
+    }
+    link(roots, name, device).map_err(|error| Failure::Other {
+        device: name.to_owned(),
+        reason: format!("cannot make its link in /dev/mapper: {error}"),
+    })
+}
+
+/// How long the paths of one piece of work may take to be settled. `mpathpersist` waits half of
+/// its 18 s for the lock.
+const SETTLE_TIME: Duration = Duration::from_secs(6);
+
+/// How long the reservation is read for.
+const HOLDER_TIME: Duration = Duration::from_secs(2);

@@ -1,0 +1,126 @@
+//! This project's daemon for a scenario, watched from outside: by device-mapper, the target, and
+//! what it logs.
+
+use std::fs::OpenOptions;
+use std::process::{Child, Command, Stdio};
+
+use super::{Lab, run, until};
+use crate::error::{Context, Result};
+
+/// A running multipathd-lite; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Lite {
+    daemon: Child,
+}
+
+impl Lite {
+    /// Starts the daemon with this configuration.
+    ///
+    /// # Errors
+    /// If others are at work (see [`Lab::alone`]), or it cannot be run.
+    pub fn start(lab: &Lab, config: &str) -> Result<Self> {
+        lab.write_config(config)?;
+        let _ = std::fs::remove_file(LOG);
+        Self::spawn()
+    }
+
+    fn spawn() -> Result<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(LOG);
+        let log = log.context(|| format!("cannot write {LOG}"))?;
+        let errors = log.try_clone().context(|| format!("cannot share {LOG}"))?;
+        let daemon = Command::new("multipathd-lite")
+            .args(["-d", "-v5"])
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .context(|| "cannot run multipathd-lite".to_owned())?;
+        Ok(Self { daemon })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// Kills it, so that it can do nothing more, and starts it again.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub fn kill_and_restart(&mut self) -> Result {
+        self.kill()?;
+        *self = Self::spawn()?;
+        Ok(())
+    }
+
+    /// Kills it, so that it can do nothing more.
+    ///
+    /// # Errors
+    /// If it is not there any more.
+    pub fn kill(&mut self) -> Result {
+        let killed = self.daemon.kill().and_then(|()| self.daemon.wait());
+        killed
+            .map(drop)
+            .context(|| "cannot kill multipathd-lite".to_owned())
+    }
+
+    /// Waits for a map with this WWID that has so many usable paths, and for its node; returns
+    /// its name.
+    ///
+    /// # Errors
+    /// If that does not happen; the daemon's log is in the error.
+    pub fn await_map(&self, wwid: &str, paths: usize) -> Result<String> {
+        self.explain(until(
+            &format!("a map of {wwid} with {paths} paths"),
+            || {
+                let Some(name) = map_name(wwid)? else {
+                    return Ok(None);
+                };
+                let node = std::path::Path::new("/dev/mapper").join(&name);
+                let is_ready = active_paths(&name)? == paths && node.exists();
+                Ok(is_ready.then_some(name))
+            },
+        ))
+    }
+
+    /// Adds the daemon's log to an error.
+    ///
+    /// # Errors
+    /// The one it is given.
+    pub fn explain<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|_| eprintln!("multipathd-lite logged:\n{}", self.log()))
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(LOG).unwrap_or_default()
+    }
+}
+
+impl Drop for Lite {
+    fn drop(&mut self) {
+        let _ = run("kill", [self.daemon.id().to_string()]);
+        let _ = self.daemon.wait();
+    }
+}
+
+/// The name of the map with this WWID.
+fn map_name(wwid: &str) -> Result<Option<String>> {
+    let uuid = format!("mpath-{wwid}");
+    let info = run(
+        "dmsetup",
+        ["info", "-c", "--noheadings", "-o", "name", "--uuid", &uuid],
+    )?;
+    let name = info.stdout.trim();
+    Ok((info.code() == 0 && !name.is_empty()).then(|| name.to_owned()))
+}
+
+/// How many paths of a map the kernel takes for usable.
+fn active_paths(map: &str) -> Result<usize> {
+    let status = run("dmsetup", ["status", "--noflush", map])?.stdout;
+    Ok(super::map::active_paths(&status))
+}
+
+const LOG: &str = "/run/multipathd-lite.log";

@@ -1,0 +1,246 @@
+//! A path that comes back to multipathd-lite: with the right key, or out of use, and never with
+//! a key that this node has not any more.
+
+use std::time::{Duration, Instant};
+
+use xtask::error::Result;
+use xtask::guest::{Answer, DEFAULT_CONFIG, Fabric, Finished, Lab, Lite, Lun, Nexus, run, until};
+
+use crate::persist::{NEW, NONE, OURS, THEIRS};
+
+#[test]
+fn a_map_is_made_and_lasts_beyond_its_daemon() -> Result {
+    let lab = Lab::alone("litemap")?;
+    let mut node = Node::new(&lab, 4)?;
+    assert_eq!(node.status()?.matches(" A ").count(), 1 + 4);
+    let table = run("dmsetup", ["table", &node.map])?.succeeded()?.stdout;
+    assert!(
+        table.contains(" multipath 0 1 alua 1 1 service-time 0 4 "),
+        "{table}"
+    );
+    node.daemon.kill()?;
+    assert_eq!(node.active()?, 4);
+    node.daemon.kill_and_restart()?;
+    node.daemon.await_map(&node.lun.wwid(), 4)?;
+    node.lun.add_path()?;
+    node.await_active(5)?;
+    assert_eq!(node.keys()?, [NONE; 5]);
+    Ok(())
+}
+
+#[test]
+fn a_path_that_was_offline_returns_with_the_new_key() -> Result {
+    let lab = Lab::alone("liteoffline")?;
+    let node = Node::new(&lab, 4)?;
+    node.persist("-G -S a")?;
+    node.persist("-R -K a -T 5")?;
+    let path = &node.lun.paths()[1];
+    let mut times = Vec::new();
+    for round in 0..5_u64 {
+        path.set_offline()?;
+        node.await_active(3)?;
+        let key = 0xc0 + round;
+        node.persist(&format!("-I -S {key:x}"))?;
+        let answers = Instant::now();
+        path.set_running()?;
+        node.await_active(4)?;
+        times.push(answers.elapsed());
+        node.assert_keys(&[key; 4])?;
+    }
+    times.sort_unstable();
+    eprintln!("path answers to key registered and reinstated: {times:?}");
+    assert!(times[2] <= MEDIAN, "{times:?}");
+    Ok(())
+}
+
+#[test]
+fn a_path_that_was_deleted_returns_with_the_new_key() -> Result {
+    let lab = Lab::alone("litedeleted")?;
+    let node = Node::new(&lab, 3)?;
+    node.persist("-G -S a")?;
+    let path = &node.lun.paths()[2];
+    path.delete()?;
+    node.await_active(2)?;
+    node.persist("-I -S c")?;
+    path.rescan()?;
+    node.await_active(3)?;
+    node.assert_keys(&[NEW; 3])
+}
+
+#[test]
+fn a_path_whose_link_was_down_returns_as_this_node_is() -> Result {
+    let lab = Lab::alone("litelink")?;
+    let node = Node::new(&lab, 2)?;
+    let path = &node.lun.paths()[0];
+    let down_and_up = |meanwhile: &dyn Fn() -> Result| -> Result {
+        path.link_down()?;
+        node.await_active(1)?;
+        meanwhile()?;
+        path.link_up()?;
+        node.await_active(2)
+    };
+    // Never registered: nothing is anybody's business.
+    down_and_up(&|| Ok(()))?;
+    node.assert_keys(&[NONE; 2])?;
+    node.persist("-G -S a")?;
+    down_and_up(&|| node.persist("-I -S c").map(drop))?;
+    node.assert_keys(&[NEW; 2])?;
+    // Unregistered meanwhile: the path comes back without a key.
+    down_and_up(&|| node.persist("-G -K c -S 0").map(drop))?;
+    node.assert_keys(&[NONE; 2])
+}
+
+#[test]
+fn a_node_that_was_preempted_stays_out() -> Result {
+    let lab = Lab::alone("litepreempted")?;
+    let node = Node::new(&lab, 4)?;
+    node.persist("-G -S a")?;
+    node.persist("-R -K a -T 5")?;
+    for path in &node.lun.paths()[1..] {
+        path.set_offline()?;
+    }
+    node.await_active(1)?;
+    let other = node.other.witness();
+    assert_eq!(other.register_and_ignore(THEIRS)?, Answer::Done);
+    assert_eq!(other.preempt(THEIRS, OURS, 5)?, Answer::Done);
+    let preempted = Instant::now();
+    node.daemon.explain(until("the preemption to be seen", || {
+        Ok(node.daemon.log().contains("shut out").then_some(()))
+    }))?;
+    eprintln!("preempted to told: {:?}", preempted.elapsed());
+    for path in &node.lun.paths()[1..] {
+        path.set_running()?;
+    }
+    node.await_active(4)?;
+    node.assert_keys(&[NONE; 4])?;
+    for path in node.lun.paths() {
+        assert!(
+            !node.writes_through(path)?,
+            "{} lets it write",
+            path.disk()?
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn registrations_from_before_are_taken_over_at_the_start() -> Result {
+    let lab = Lab::alone("litestart")?;
+    let mut node = Node::new(&lab, 4)?;
+    node.persist("-G -S a")?;
+    node.persist("-R -K a -T 5")?;
+    node.daemon.kill()?;
+    // As after a boot: registrations stand, the folder of records is empty, one path has no key.
+    let record = format!("/run/mpath-pr/{}.json", node.lun.wwid());
+    run("rm", [&record])?.succeeded()?;
+    node.lun.paths()[3].witness().register(OURS, NONE)?;
+    node.assert_keys(&[OURS, OURS, OURS, NONE])?;
+    node.daemon.kill_and_restart()?;
+    node.daemon
+        .explain(until("all paths to carry the key", || {
+            Ok((node.keys()? == [OURS; 4]).then_some(()))
+        }))?;
+    node.daemon.explain(until("the record to be right", || {
+        let text = std::fs::read_to_string(&record).unwrap_or_default();
+        let words = [
+            "\"registered\": \"set\"",
+            "\"holds\": \"set\"",
+            "\"key\": \"0xa\"",
+        ];
+        let bare = text.replace(": ", ":");
+        Ok(words
+            .iter()
+            .all(|word| bare.contains(&word.replace(": ", ":")))
+            .then_some(()))
+    }))
+}
+
+/// From when a path answers to when it has its key and is in use, at default settings.
+const MEDIAN: Duration = Duration::from_secs(1);
+
+/// A node with multipathd-lite, which made the map.
+pub(crate) struct Node {
+    pub(crate) daemon: Lite,
+    pub(crate) map: String,
+    pub(crate) other: Nexus,
+    pub(crate) lun: Lun,
+}
+
+impl Node {
+    pub(crate) fn new(lab: &Lab, paths: usize) -> Result<Self> {
+        let mut lun = lab.lun(Fabric::Loop, paths)?;
+        let other = lun.add_nexuses(2, 1)?.remove(0);
+        let daemon = Lite::start(lab, DEFAULT_CONFIG)?;
+        let map = daemon.await_map(&lun.wwid(), paths)?;
+        Ok(Self {
+            daemon,
+            map,
+            other,
+            lun,
+        })
+    }
+
+    pub(crate) fn persist(&self, words: &str) -> Result<Finished> {
+        let node = format!("/dev/mapper/{}", self.map);
+        let words = format!("-o {words} -d {node}");
+        run("mpathpersist", words.split(' '))?.succeeded()
+    }
+
+    pub(crate) fn status(&self) -> Result<String> {
+        Ok(run("dmsetup", ["status", "--noflush", &self.map])?
+            .succeeded()?
+            .stdout)
+    }
+
+    pub(crate) fn is_suspended(&self) -> Result<bool> {
+        let args = ["info", "-c", "--noheadings", "-o", "suspended", &self.map];
+        let info = run("dmsetup", args)?.succeeded()?;
+        Ok(info.stdout.trim() == "Suspended")
+    }
+
+    /// How many paths the kernel uses.
+    pub(crate) fn active(&self) -> Result<usize> {
+        let status = self.status()?;
+        let words: Vec<&str> = status.split_whitespace().collect();
+        let pairs = words.windows(2);
+        Ok(pairs
+            .filter(|pair| pair[0].contains(':') && pair[1] == "A")
+            .count())
+    }
+
+    pub(crate) fn await_active(&self, count: usize) -> Result {
+        self.daemon
+            .explain(until(&format!("{count} active paths"), || {
+                Ok((self.active()? == count).then_some(()))
+            }))
+    }
+
+    pub(crate) fn assert_keys(&self, keys: &[u64]) -> Result {
+        let found = self.keys()?;
+        assert_eq!(
+            found,
+            keys,
+            "multipathd-lite logged:\n{}",
+            self.daemon.log()
+        );
+        Ok(())
+    }
+
+    /// The key of each path, by the other node.
+    pub(crate) fn keys(&self) -> Result<Vec<u64>> {
+        let registered = self.other.witness().read_keys_by_port()?;
+        let key = |path: &Nexus| {
+            let port = path.relative_target_port();
+            let found = registered.iter().find(|(at, _)| *at == port);
+            found.map_or(NONE, |(_, key)| *key)
+        };
+        Ok(self.lun.paths().iter().map(key).collect())
+    }
+
+    /// Whether the target takes a write from this path, by a command of its own.
+    pub(crate) fn writes_through(&self, path: &Nexus) -> Result<bool> {
+        let node = format!("of=/dev/{}", path.disk()?);
+        let args = ["if=/dev/zero", &node, "bs=512", "count=1", "oflag=direct"];
+        Ok(run("dd", args)?.code() == 0)
+    }
+}
