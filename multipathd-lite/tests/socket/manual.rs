@@ -8,7 +8,12 @@ const MANUAL: &str = include_str!("../../man/multipathd-lite.8");
 fn every_keyword_is_in_the_manual() {
     let shown = Config::default().to_string();
     let defaults = shown.split('}').next().unwrap_or_default();
-    let keywords = defaults.lines().skip(1).filter_map(|line| line.split_whitespace().next());
-    let missing: Vec<_> = keywords.filter(|keyword| !MANUAL.contains(keyword)).collect();
+    let keywords = defaults
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next());
+    let missing: Vec<_> = keywords
+        .filter(|keyword| !MANUAL.contains(keyword))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
