@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use insta::assert_snapshot;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -621,5 +622,85 @@ fn no_byte_flip_or_truncation_panics() {
             bytes[len] ^= 1 << bit;
             read(str::from_utf8(&bytes).unwrap());
         }
+    }
+}
+
+/// Lines that a configuration is made of, right and wrong ones.
+fn line() -> impl Strategy<Value = String> {
+    let sections = prop::sample::select(vec![
+        "defaults {",
+        "overrides {",
+        "devices {",
+        "device {",
+        "multipaths {",
+        "multipath {",
+        "blacklist {",
+        "blacklist_exceptions {",
+        "protocol {",
+        "}",
+        "unknown {",
+        "defaults",
+        "{",
+    ]);
+    let keywords = prop::sample::select(vec![
+        "wwid",
+        "vendor",
+        "product",
+        "alias",
+        "devnode",
+        "property",
+        "reservation_key",
+        "features",
+        "polling_interval",
+        "max_polling_interval",
+        "find_multipaths",
+        "no_path_retry",
+        "prio",
+        "path_selector",
+        "failback",
+        "all_tg_pt",
+        "verbosity",
+        "product_blacklist",
+        "frobnicate",
+    ]);
+    let values = prop_oneof![
+        prop::sample::select(vec![
+            "yes",
+            "0",
+            "17",
+            "\"1 queue_if_no_path\"",
+            "file",
+            "0x1:aptpl",
+            "\"!^sd\"",
+            "\"(\"",
+            "alua",
+            "strict",
+            "w",
+            "\"a\"\"b\"",
+            "\"",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,12}",
+    ];
+    prop_oneof![
+        sections.prop_map(str::to_owned),
+        (keywords, values).prop_map(|(keyword, value)| format!("{keyword} {value}")),
+        "\\PC{0,20}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_read_is_shown_so_that_it_can_be_read(
+        lines in prop::collection::vec(line(), 0..30)
+    ) {
+        let read = |text: &str| {
+            let mut reader = Reader::default();
+            reader.read(Path::new("multipath.conf"), text);
+            reader.finish()
+        };
+        let shown = read(&lines.join("\n")).config.to_string();
+        let again = read(&shown);
+        prop_assert!(again.problems.is_empty(), "{:?}\n{}", again.problems, shown);
     }
 }
