@@ -9,6 +9,7 @@
 
 mod asks;
 mod checks;
+mod failback;
 mod maps;
 mod paths;
 #[cfg(test)]
@@ -62,6 +63,14 @@ struct MapNotes {
     is_unwanted: bool,
     /// Not before then anything is done about it.
     rest_until: Option<Instant>,
+    /// Since when a better group than the one in use works.
+    better_since: Option<Instant>,
+    /// The kernel has been told to use it.
+    is_switch_sent: bool,
+    /// When the registrations were counted last.
+    counted_at: Option<Instant>,
+    /// How many there were with this node's key.
+    registrations: Option<usize>,
     /// It is looked at again then, if nothing happens before.
     look_again_at: Option<Instant>,
     /// Who waits for the end of the work.
@@ -191,10 +200,8 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let times = |notes: &MapNotes| [notes.rest_until, notes.look_again_at];
         let rested = self.maps.values().flat_map(times).flatten();
-        rested
-            .chain(self.next_check())
-            .chain(self.next_stop())
-            .min()
+        let due = self.next_check().into_iter().chain(self.next_count());
+        rested.chain(due).chain(self.next_stop()).min()
     }
 
     /// What to do next.

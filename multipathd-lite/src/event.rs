@@ -1,6 +1,7 @@
 //! Everything that can happen to the daemon: one closed set.
 
 use dm_multipath::DeviceNumber;
+use dm_multipath::scsi::AccessState;
 use dm_multipath::uevent::Uevent;
 use mpath_state::StoredKey;
 use mpath_state::protocol::Reply;
@@ -108,6 +109,10 @@ pub struct Checked {
     pub message: String,
     /// What the device told on the occasion.
     pub attention: Option<UnitAttention>,
+    /// How the array likes the path, and whether it prefers it, as sysfs says.
+    pub access: (Option<AccessState>, Option<bool>),
+    /// How many registrations there are with the key that was asked for.
+    pub registrations: Option<usize>,
     /// Whether the command is still under way.
     pub is_pending: bool,
 }

@@ -284,6 +284,8 @@ fn unchecked(order: &CheckOrder, error: &io::Error) -> Checked {
         state: CheckState::Unchecked,
         message: error.to_string(),
         attention: None,
+        registrations: None,
+        access: (None, None),
         is_pending: false,
     }
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use dm_multipath::DeviceNumber;
 use mpath_state::StoredKey;
 use mpathpersist::{Host, Settled};
+use scsi_pr::ReservationKey;
 
 pub use found::{FoundMap, FoundPath};
 pub use pool::Pool;
@@ -55,6 +56,18 @@ pub struct CheckOrder {
     pub name: String,
     /// How long it may take.
     pub timeout: Duration,
+    /// What it is asked.
+    pub question: Question,
+}
+
+/// What a path is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it takes I/O.
+    Ready,
+    /// How many registrations there are with this key. Not every unit attention reaches a
+    /// checker: I/O may get it first, and some targets give none.
+    Registrations(ReservationKey),
 }
 
 /// Something to be read.

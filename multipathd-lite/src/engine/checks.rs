@@ -1,17 +1,20 @@
 //! When paths are checked, and what follows from what they say.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
+use dm_multipath::scsi::AccessState;
 use dm_multipath::table::PathState;
 use mpath_state::PrStatus;
-use scsi_pr::UnitAttention;
+use scsi_pr::{ReservationKey, UnitAttention};
 
 use super::Engine;
+use super::paths::priority;
 use crate::event::Checked;
-use crate::model::{CheckState, Path, Settling};
+use crate::model::{CheckState, Map, Path, Settling};
 use crate::tasks::check::SLOW;
-use crate::tasks::{CheckOrder, Task};
+use crate::tasks::{CheckOrder, Question, Task};
 
 impl Engine {
     /// Begins the checks that are due, as many as there is room for.
@@ -34,11 +37,48 @@ impl Engine {
                 break;
             }
             room -= 1;
-            self.begin_check(device);
+            self.begin_check(device, Question::Ready);
+        }
+        for (wwid, device, key) in self.counts_due() {
+            self.maps.entry(wwid).or_default().counted_at = Some(self.now);
+            self.begin_check(device, Question::Registrations(key));
         }
     }
 
-    fn begin_check(&mut self, device: DeviceNumber) {
+    /// Maps whose registrations are to be counted, each with a path that is free to ask.
+    fn counts_due(&self) -> Vec<(String, DeviceNumber, ReservationKey)> {
+        let is_due = |map: &&Arc<Map>| self.count_at(map).is_some_and(|at| at <= self.now);
+        let maps = self.model.maps.values().filter(is_due);
+        let due = maps.filter_map(|map| {
+            let is_free = |device: &DeviceNumber| {
+                let path = self.model.paths.get(device);
+                let notes = self.paths.get(device);
+                path.is_some_and(|path| path.settling == Settling::Settled)
+                    && notes.is_some_and(|notes| notes.checking.is_none())
+            };
+            let device = map.paths().find(is_free)?;
+            Some((map.wwid.clone(), device, map.pr.key?.key))
+        });
+        due.collect()
+    }
+
+    /// When the registrations of a map are to be counted again.
+    fn count_at(&self, map: &Map) -> Option<Instant> {
+        let is_registered = map.pr.registered == PrStatus::Set && map.pr.key.is_some();
+        let notes = self.maps.get(&map.wwid);
+        let notes = notes.filter(|notes| is_registered && !notes.is_busy)?;
+        let last = notes.counted_at.unwrap_or(self.model.started);
+        Some(last + self.rules.intervals().polling)
+    }
+
+    pub(super) fn next_count(&self) -> Option<Instant> {
+        let maps = self.model.maps.values();
+        let at = maps.filter_map(|map| self.count_at(map)).min()?;
+        // While no path is free to ask, the end of a check is waited for.
+        (at > self.now || !self.counts_due().is_empty()).then_some(at)
+    }
+
+    fn begin_check(&mut self, device: DeviceNumber, question: Question) {
         let Some(path) = self.model.paths.get(&device) else {
             return;
         };
@@ -46,6 +86,7 @@ impl Engine {
             device,
             name: path.scsi.name.clone(),
             timeout: self.rules.intervals().timeout,
+            question,
         };
         let now = self.now;
         if let Some(notes) = self.paths.get_mut(&device) {
@@ -114,11 +155,21 @@ impl Engine {
             tracing::info!("{}: {} {}", path.scsi.name, checked.state, checked.message);
         }
         let now = self.now;
+        self.liked(device, &checked.access);
         if let Some(path) = self.model_mut().path_mut(device) {
             path.check = checked.state;
             path.message = checked.message;
-            path.schedule.interval = schedule;
-            path.schedule.due = if again { now } else { now + schedule };
+            // A count between two checks is none of them.
+            if checked.registrations.is_none() {
+                path.schedule.interval = schedule;
+                path.schedule.due = now + schedule;
+            }
+            if again {
+                path.schedule.due = now;
+            }
+        }
+        if let (Some(found), Some(wwid)) = (checked.registrations, &wwid) {
+            self.counted(wwid, device, found);
         }
         if let Some(attention) = checked.attention {
             self.noticed(device, attention);
@@ -128,6 +179,23 @@ impl Engine {
         }
         if let Some(wwid) = wwid {
             self.doubtful.insert(wwid);
+        }
+    }
+
+    /// The array may like the path better or worse than before.
+    fn liked(&mut self, device: DeviceNumber, access: &(Option<AccessState>, Option<bool>)) {
+        let (state, preferred) = access;
+        let known = self.model.paths.get(&device);
+        let is_same = |path: &Arc<Path>| {
+            path.scsi.access_state == *state && path.scsi.preferred == *preferred
+        };
+        if state.is_none() || known.is_none_or(is_same) {
+            return;
+        }
+        if let Some(path) = self.model_mut().path_mut(device) {
+            path.scsi.access_state.clone_from(state);
+            path.scsi.preferred = *preferred;
+            path.priority = priority(&path.scsi);
         }
     }
 
@@ -179,6 +247,24 @@ impl Engine {
         if path.dm_state == Some(PathState::Active) && !is_sent {
             self.fail_in_kernel(device);
         }
+    }
+
+    /// Fewer registrations than before: somebody has taken some away.
+    fn counted(&mut self, wwid: &str, device: DeviceNumber, found: usize) {
+        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        let before = notes.registrations.replace(found);
+        if found > 0 && before.is_none_or(|before| found >= before) {
+            return;
+        }
+        let name = self
+            .model
+            .maps
+            .get(wwid)
+            .map_or(wwid, |map| map.name.as_str());
+        let before = before.map_or_else(|| "some".to_owned(), |before| before.to_string());
+        tracing::info!("{name}: {found} registrations with this node's key, {before} before");
+        notes.look_for_holder = true;
+        self.unsettle(device);
     }
 
     /// What a path was told may concern this node's registration: it is asked again at once.

@@ -129,6 +129,7 @@ impl Engine {
             return;
         }
         let Some(order) = self.order(wwid) else {
+            self.fail_back(wwid);
             return;
         };
         for device in &order.settle {
@@ -218,6 +219,9 @@ impl Engine {
     /// A path that works is missing, one is in the table that is not there any more, or they are
     /// grouped differently. Paths that do not work stay as they are until then.
     fn differs(&self, map: &Map, assembly: &Assembly) -> bool {
+        if map.size != assembly.size {
+            return true;
+        }
         let present: BTreeSet<DeviceNumber> = map.paths().collect();
         let known: BTreeSet<DeviceNumber> =
             assembly.paths.iter().map(|member| member.device).collect();
@@ -281,6 +285,9 @@ impl Engine {
 
     /// What is remembered of a map is what is shown.
     pub(super) fn take_books(&mut self, books: &BooksRead) {
+        if let Some(notes) = self.maps.get_mut(&books.wwid) {
+            notes.registrations = None;
+        }
         let Some(map) = self.model_mut().map_mut(&books.wwid) else {
             return;
         };

@@ -178,7 +178,7 @@ impl Engine {
 
 /// The order of ALUA's states as multipath-tools has it, so that maps are grouped alike; the
 /// array's preference counts for paths that are not optimized.
-fn priority(scsi: &ScsiDevice) -> i32 {
+pub(super) fn priority(scsi: &ScsiDevice) -> i32 {
     let Some(state) = &scsi.access_state else {
         return 1;
     };

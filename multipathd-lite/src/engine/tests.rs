@@ -7,17 +7,20 @@ use dm_multipath::map::{Map, MapPath};
 use dm_multipath::scsi::{AccessState, ScsiDevice, ScsiState, Transport};
 use dm_multipath::table::{MultipathStatus, PathState};
 use mpath_state::PrStatus;
+use mpath_state::StoredKey;
 use mpath_state::protocol::{Command, DeviceId, Reply, Verb};
 use mpath_state::record::MapRecord;
 use mpathpersist::{Settled, Verdict};
-use scsi_pr::UnitAttention;
+use scsi_pr::{ReservationKey, UnitAttention};
 
 use super::Engine;
 use crate::ask::{Ask, ReplyTo};
 use crate::event::{BooksRead, Checked, Event, MapsRead, Scanned};
 use crate::model::{CheckState, Settling};
 use crate::rules::Rules;
-use crate::tasks::{Deed, FoundMap, FoundPath, ReadOrder, Task, WorkOrder, WorkReport, table};
+use crate::tasks::{
+    Deed, FoundMap, FoundPath, Question, ReadOrder, Task, WorkOrder, WorkReport, table,
+};
 
 const WWID: &str = "36001405000000000000000000000000";
 
@@ -136,6 +139,8 @@ impl Stage {
             state,
             message: String::new(),
             attention,
+            registrations: None,
+            access: (None, None),
             is_pending: false,
         }));
     }
@@ -243,6 +248,9 @@ impl Stage {
     fn books(&self) -> BooksRead {
         let mut record = MapRecord::new(WWID, "mpatha");
         record.registered = self.registered;
+        if self.registered == PrStatus::Set {
+            record.key = Some(StoredKey::new(ReservationKey(0xa)));
+        }
         BooksRead {
             wwid: WWID.to_owned(),
             record: Some(record),
@@ -383,7 +391,7 @@ fn dead_paths_of_a_registered_map_are_checked_within_a_second() {
 
 #[test]
 fn healthy_paths_are_checked_for_ever_at_growing_intervals() {
-    let mut stage = Stage::new(1, PrStatus::Set);
+    let mut stage = Stage::new(1, PrStatus::Unset);
     let mut intervals = Vec::new();
     for _ in 0..5 {
         let due = stage.engine.poll_timeout().unwrap();
@@ -472,4 +480,60 @@ fn a_path_that_is_gone_leaves_the_table_and_a_new_one_joins_it() {
     let order = stage.order();
     assert_eq!(order.settle, [path(2)]);
     assert_eq!(order.assemble.unwrap().paths.len(), 2);
+}
+
+#[test]
+fn registrations_are_counted_and_missing_ones_looked_into() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    stage.pass(Duration::from_secs(6));
+    let counts: Vec<DeviceNumber> = stage
+        .tasks()
+        .into_iter()
+        .filter_map(|task| match task {
+            Task::Check(order) if order.question != Question::Ready => Some(order.device),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counts, [], "both paths are being checked");
+    stage.check(0, CheckState::Up);
+    let is_count = |task: &Task| {
+        let expected = Question::Registrations(ReservationKey(0xa));
+        matches!(task, Task::Check(order) if order.question == expected)
+    };
+    assert_eq!(
+        stage.tasks().iter().filter(|task| is_count(task)).count(),
+        1
+    );
+    let mut counted = |registrations| {
+        stage.handle(Event::Checked(Checked {
+            device: path(0),
+            state: CheckState::Up,
+            message: String::new(),
+            attention: None,
+            registrations: Some(registrations),
+            access: (None, None),
+            is_pending: false,
+        }));
+        stage.orders()
+    };
+    assert!(counted(2).is_empty());
+    let orders = counted(1);
+    assert_eq!(orders[0].settle, [path(0)]);
+    assert!(orders[0].look_for_holder);
+}
+
+#[test]
+fn a_path_in_use_that_cannot_be_settled_is_taken_out_if_there_is_another() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    for number in [0, 1] {
+        let news = UnitAttention::RegistrationsPreempted;
+        stage.check_with(number, CheckState::Up, Some(news));
+    }
+    let first = stage.orders().remove(0);
+    assert_eq!(first.settle, [path(0)]);
+    stage.carry_out(&first, Verdict::Kept);
+    let second = stage.orders().remove(0);
+    assert_eq!(second.settle, [path(1)]);
+    stage.carry_out(&second, Verdict::Unsettled);
+    assert_eq!(stage.messages(), ["fail_path 8:16"]);
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use dm_multipath::DeviceNumber;
+use dm_multipath::table::PathState;
 use mpath_state::PrStatus;
 use mpath_state::protocol::Reply;
 use mpathpersist::{Settled, Verdict};
@@ -55,6 +56,7 @@ impl Engine {
     fn end_work(&mut self, report: &WorkReport) -> bool {
         let notes = self.maps.entry(report.wwid.clone()).or_default();
         notes.is_busy = false;
+        notes.registrations = None;
         if report.is_recovered {
             notes.has_leftover = false;
         }
@@ -118,10 +120,31 @@ impl Engine {
         {
             path.settling = settling;
         }
+        if verdict == Verdict::Unsettled {
+            self.keep_out(wwid, device);
+        }
         match verdict {
             Verdict::Registered => self.model_mut().counters.registrations_repaired += 1,
             Verdict::Expelled => self.shut_out(wwid),
             _ => {}
+        }
+    }
+
+    /// A path that may not be used, but is: out with it, as long as there is another.
+    fn keep_out(&mut self, wwid: &str, device: DeviceNumber) {
+        let Some(map) = self.model.maps.get(wwid) else {
+            return;
+        };
+        let state = |device: DeviceNumber| {
+            let path = self.model.paths.get(&device);
+            path.map(|path| (path.dm_state, path.settling))
+        };
+        let is_good = |other: DeviceNumber| {
+            state(other) == Some((Some(PathState::Active), Settling::Settled))
+        };
+        let is_used = state(device).is_some_and(|(state, _)| state == Some(PathState::Active));
+        if is_used && map.paths().any(|other| other != device && is_good(other)) {
+            self.fail_in_kernel(device);
         }
     }
 
@@ -158,12 +181,11 @@ impl Engine {
     /// A table that was loaded takes every path for working, and a path may have died since it
     /// was reinstated.
     fn fail_again(&mut self, wwid: &str) {
-        use dm_multipath::table::PathState::Active;
         for device in self.members_by_wwid(wwid) {
             let Some(path) = self.model.paths.get(&device) else {
                 continue;
             };
-            if path.check.is_dead() && path.dm_state == Some(Active) {
+            if path.check.is_dead() && path.dm_state == Some(PathState::Active) {
                 self.fail_in_kernel(device);
             }
         }

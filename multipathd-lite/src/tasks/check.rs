@@ -9,12 +9,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use dm_multipath::scsi::{self, ScsiState};
-use dm_multipath::sys::sg::{SgError, SgReply, SgWorker};
+use dm_multipath::scsi::{self, AccessState, ScsiState};
+use dm_multipath::sys::sg::{SgCommand, SgData, SgError, SgReply, SgWorker};
 use dm_multipath::{DeviceNumber, Roots};
-use scsi_pr::{AnswerClass, Sense, SenseKey, Status};
+use scsi_pr::{AnswerClass, InAction, PrInCdb, ReadKeys, ReservationKey, Sense, SenseKey, Status};
 
-use super::CheckOrder;
+use super::{CheckOrder, Question};
 use crate::event::Checked;
 use crate::model::CheckState;
 
@@ -27,6 +27,8 @@ pub struct Checks {
 #[derive(Debug)]
 struct Running {
     worker: SgWorker,
+    question: Question,
+    access: (Option<AccessState>, Option<bool>),
     give_up: Instant,
     is_late: bool,
 }
@@ -55,10 +57,15 @@ impl Checks {
             Err(error) => return Ok(Begun::Ended(down(order.device, &error.to_string()))),
         }
         let timeout_ms = u32::try_from(order.timeout.as_millis()).unwrap_or(u32::MAX);
-        let command = scsi::tur_command(timeout_ms);
+        let command = match order.question {
+            Question::Ready => scsi::tur_command(timeout_ms),
+            Question::Registrations(_) => read_keys(timeout_ms),
+        };
         let worker = SgWorker::spawn(&roots.dev.join(&order.name), &command)?;
         let running = Running {
             worker,
+            question: order.question,
+            access: scsi::read_access(roots, order.device),
             give_up: now + order.timeout,
             is_late: false,
         };
@@ -75,7 +82,10 @@ impl Checks {
     /// The descriptor of this check has hung up.
     pub fn end(&mut self, device: DeviceNumber) -> Option<Checked> {
         let running = self.running.remove(&device)?;
-        Some(judge(device, running.worker.finish()))
+        Some(Checked {
+            access: running.access,
+            ..judge(device, running.question, running.worker.finish())
+        })
     }
 
     /// A path is gone: nobody waits for its check any more.
@@ -96,6 +106,8 @@ impl Checks {
                 state: CheckState::Timeout,
                 message: "no answer in time".to_owned(),
                 attention: None,
+                registrations: None,
+                access: running.access.clone(),
                 is_pending: true,
             }
         })
@@ -116,12 +128,14 @@ fn down(device: DeviceNumber, message: &str) -> Checked {
         state: CheckState::Down,
         message: message.to_owned(),
         attention: None,
+        registrations: None,
+        access: (None, None),
         is_pending: false,
     }
 }
 
 /// What the answer says of the path.
-fn judge(device: DeviceNumber, result: Result<SgReply, SgError>) -> Checked {
+fn judge(device: DeviceNumber, question: Question, result: Result<SgReply, SgError>) -> Checked {
     let reply = match result {
         Ok(reply) if reply.is_delivered() => reply,
         Ok(reply) => {
@@ -131,9 +145,18 @@ fn judge(device: DeviceNumber, result: Result<SgReply, SgError>) -> Checked {
         Err(error) => return down(device, &error.to_string()),
     };
     let sense = Sense::decode_partial(&reply.sense).ok();
-    let (state, message) = state(Status(reply.status), sense.as_ref());
-    let attention = match scsi_pr::classify(Status(reply.status), sense.as_ref()) {
+    let class = scsi_pr::classify(Status(reply.status), sense.as_ref());
+    let attention = match class {
         AnswerClass::UnitAttention(attention) => Some(attention),
+        _ => None,
+    };
+    let (state, message) = match (question, class) {
+        // It may be an array without reservations: that says nothing of the path.
+        (Question::Registrations(_), AnswerClass::Refused(_)) => (CheckState::Up, String::new()),
+        _ => state(Status(reply.status), sense.as_ref()),
+    };
+    let registrations = match (question, class) {
+        (Question::Registrations(key), AnswerClass::Done) => count(key, &reply.data),
         _ => None,
     };
     Checked {
@@ -141,7 +164,27 @@ fn judge(device: DeviceNumber, result: Result<SgReply, SgError>) -> Checked {
         state,
         message,
         attention,
+        registrations,
+        access: (None, None),
         is_pending: false,
+    }
+}
+
+/// `None` if not all keys fit into the answer.
+fn count(key: ReservationKey, data: &[u8]) -> Option<usize> {
+    let answer = ReadKeys::decode(data).ok()?;
+    Some(answer.keys.iter().filter(|found| **found == key).count())
+}
+
+fn read_keys(timeout_ms: u32) -> SgCommand {
+    let cdb = PrInCdb {
+        action: InAction::READ_KEYS,
+        allocation_length: KEYS_LENGTH,
+    };
+    SgCommand {
+        cdb: cdb.encode().to_vec(),
+        data: SgData::In(KEYS_LENGTH.into()),
+        timeout_ms,
     }
 }
 
@@ -164,6 +207,9 @@ fn described(sense: &Sense) -> String {
     let (key, asc, ascq) = (sense.key.0, sense.asc, sense.ascq);
     format!("sense {key:x}/{asc:02x}/{ascq:02x}")
 }
+
+/// Room for a thousand keys.
+const KEYS_LENGTH: u16 = 8192;
 
 /// A check that takes longer no longer keeps others waiting for a place.
 pub const SLOW: Duration = Duration::from_secs(1);

@@ -1,0 +1,78 @@
+//! Back to the best group of paths, once it works again. The kernel leaves a group by itself when
+//! its paths fail, but does not return.
+
+use std::time::Duration;
+
+use dm_multipath::table::{GroupState, PathState};
+
+use super::Engine;
+use crate::model::{Group, Map};
+use crate::rules::Failback;
+use crate::tasks::{Deed, Errand, Task};
+
+impl Engine {
+    /// Tells the kernel to use a better group than it does, if it is to be told.
+    pub(super) fn fail_back(&mut self, wwid: &str) {
+        let Some(map) = self.model.maps.get(wwid).cloned() else {
+            return;
+        };
+        let better = self.better_group(&map);
+        let failback = self.rules_of(wwid).failback;
+        let now = self.now;
+        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        let (Some(number), Some(device)) = (better, map.device) else {
+            notes.better_since = None;
+            notes.is_switch_sent = false;
+            return;
+        };
+        let since = *notes.better_since.get_or_insert(now);
+        let due = match failback {
+            Failback::Manual => return,
+            Failback::Immediate => since,
+            Failback::Seconds(seconds) => since + Duration::from_secs(seconds.into()),
+        };
+        if due > now {
+            notes.look_again_at = Some(due);
+            return;
+        }
+        if std::mem::replace(&mut notes.is_switch_sent, true) {
+            return;
+        }
+        tracing::info!("{}: back to group {number}", map.name);
+        self.tasks.push_back(Task::Errand(Errand {
+            wwid: Some(wwid.to_owned()),
+            deed: Deed::Message {
+                map: device,
+                text: format!("switch_group {number}"),
+            },
+            reply_to: None,
+        }));
+    }
+
+    /// The number of the best group that works, counted from 1, if another one is in use.
+    fn better_group(&self, map: &Map) -> Option<usize> {
+        let used = map
+            .groups
+            .iter()
+            .position(|group| group.state == GroupState::Active)?;
+        let working = map
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(_, group)| self.works(group));
+        // The first of equals, as in the table.
+        let best = working
+            .max_by_key(|(at, group)| (group.priority, std::cmp::Reverse(*at)))?
+            .0;
+        let is_better = map.groups.get(best)?.priority > map.groups.get(used)?.priority;
+        (best != used && is_better).then_some(best + 1)
+    }
+
+    fn works(&self, group: &Group) -> bool {
+        let mut paths = group
+            .paths
+            .iter()
+            .filter_map(|device| self.model.paths.get(device));
+        paths.any(|path| path.dm_state == Some(PathState::Active) && path.check.is_usable())
+    }
+}
