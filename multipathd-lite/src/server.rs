@@ -12,7 +12,7 @@
 //! ones that have said nothing for the longest time go first, and root's last.
 //!
 //! Root's requests are answered at once. Those of users, who may only look, take turns, and root
-//! is looked for again after [`SLICE`]: however much users want to see, root does not wait.
+//! is looked for again after 20 ms: however much users want to see, root does not wait.
 
 mod client;
 mod clients;

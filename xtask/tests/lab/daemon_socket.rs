@@ -2,7 +2,7 @@
 //! it, ours against it, users that are not root, signals, and a second daemon.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -164,6 +164,66 @@ fn signals_reconfigure_and_end_it() -> Result {
     );
     Ok(())
 }
+
+#[test]
+fn without_d_it_goes_to_the_background_when_it_is_ready() -> Result {
+    let lab = Lab::alone("sockback")?;
+    lab.write_config(DEFAULT_CONFIG)?;
+    run("multipathd-lite", ["--settle"])?.succeeded()?;
+    let started = run("multipathd-lite", ["-v2"])?.succeeded()?;
+    let state = run("multipathd-lite", ["show", "daemon"])?
+        .succeeded()?
+        .stdout;
+    assert!(!state.contains("configure"), "{state}: {}", started.stderr);
+    assert_eq!(
+        run("multipathd-lite", ["shutdown"])?.succeeded()?.stdout,
+        "ok\n"
+    );
+    until("the daemon to be gone", || {
+        Ok((run("multipathd-lite", ["ping"])?.code() != 0).then_some(()))
+    })
+}
+
+#[test]
+fn the_service_manager_is_told() -> Result {
+    let lab = Lab::alone("socknotify")?;
+    lab.write_config(DEFAULT_CONFIG)?;
+    let _ = std::fs::remove_file(NOTIFY);
+    let socket = UnixDatagram::bind(NOTIFY).context(|| format!("cannot bind {NOTIFY}"))?;
+    socket
+        .set_read_timeout(Some(PATIENCE))
+        .context(|| "set a time-out".to_owned())?;
+    let mut daemon = Command::new("multipathd-lite")
+        .args(["-d", "-s"])
+        .env("NOTIFY_SOCKET", NOTIFY)
+        .env("WATCHDOG_USEC", "400000")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context(|| "cannot run multipathd-lite".to_owned())?;
+    let told = |wanted: &str| -> Result {
+        let mut text = [0; 256];
+        loop {
+            let length = socket
+                .recv(&mut text)
+                .context(|| format!("nothing of {wanted}"))?;
+            if String::from_utf8_lossy(&text[..length]).contains(wanted) {
+                return Ok(());
+            }
+        }
+    };
+    let all = told("READY=1")
+        .and_then(|()| told("WATCHDOG=1"))
+        .and_then(|()| told("WATCHDOG=1"))
+        .and_then(|()| run("kill", [daemon.id().to_string()]).map(drop))
+        .and_then(|()| told("STOPPING=1"));
+    let _ = daemon.kill();
+    let _ = daemon.wait();
+    all
+}
+
+/// Where the service manager would listen.
+const NOTIFY: &str = "/run/mpath-lab-notify";
 
 /// Commands that both daemons must answer with the same words.
 const QUESTIONS: &[&str] = &[
