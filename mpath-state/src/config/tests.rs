@@ -519,7 +519,7 @@ fn maps_are_as_configured() {
             grouping(Some(Grouping::GroupByPrio)),
             config.path_selector(map).value,
             config.prio(map).value,
-            config.failback(map).value,
+            config.failback(map, Some(Failback::Immediate)).value,
             config.no_path_retry(map).value,
             config.features(map).value.words,
             config.alias_prefix(map).value,
@@ -537,6 +537,12 @@ fn maps_are_as_configured() {
     "#);
     assert!(!config.detect_prio(&map("w")).value);
     assert!(built_in.detect_prio(&map("w")).value);
+    let immediate = Some(Failback::Immediate);
+    assert_eq!(
+        built_in.failback(&map("w"), immediate).value,
+        Failback::Immediate
+    );
+    assert_eq!(built_in.failback(&map("w"), None).value, Failback::Manual);
     assert_eq!(built_in.no_path_retry(&map("w")).value, NoPathRetry::Fail);
     assert_eq!(built_in.alias_prefix(&map("w")).value, "mpath");
 }

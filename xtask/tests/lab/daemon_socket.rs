@@ -177,7 +177,6 @@ const QUESTIONS: &[&str] = &[
     "show map nowhere topology",
     "getprstatus map nowhere",
     "getprkey map nowhere",
-    "show wildcards",
 ];
 
 #[test]
