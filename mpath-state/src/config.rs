@@ -8,15 +8,17 @@
 //! sections of the same kind, the last line counts; drop-ins come after the main file, in
 //! the order of their names.
 //!
-//! | keyword | sections |
+//! | sections | keywords |
 //! |---|---|
-//! | `reservation_key` | defaults, overrides, multipath |
-//! | `all_tg_pt`, `alias_prefix`, `detect_prio`, `detect_pgpolicy` | defaults, device, overrides |
-//! | `user_friendly_names`, `path_grouping_policy`, `path_selector`, `prio`, `failback`, `no_path_retry`, `features` | defaults, device, overrides, multipath |
-//! | `alias` | multipath |
-//! | `find_multipaths`, `polling_interval`, `max_polling_interval`, `checker_timeout`, `uxsock_timeout`, `verbosity` | defaults |
-//! | `devnode`, `wwid`, `property`, `protocol`, `device` | blacklist, blacklist_exceptions |
-//! | `product_blacklist` | device |
+//! | defaults | `find_multipaths`, `polling_interval`, `max_polling_interval`, `checker_timeout` |
+//! | defaults | `uxsock_timeout`, `verbosity` |
+//! | defaults, overrides, multipath | `reservation_key` |
+//! | defaults, device, overrides | `all_tg_pt`, `alias_prefix`, `detect_prio`, `detect_pgpolicy` |
+//! | these and multipath | `user_friendly_names`, `path_grouping_policy`, `path_selector` |
+//! | these and multipath | `prio`, `failback`, `no_path_retry`, `features` |
+//! | multipath | `alias` |
+//! | blacklist, blacklist_exceptions | `devnode`, `wwid`, `property`, `protocol`, `device` |
+//! | device | `product_blacklist` |
 
 mod blacklist;
 mod choices;

@@ -5,7 +5,7 @@
 //! into the record, and only then may the caller put the path to use.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
 use dm_multipath::sys::DmControl;
@@ -259,6 +259,9 @@ impl<'a> Custody<'a> {
             }
             while let Some(action) = machine.poll_action() {
                 self.note_trust(&mut noted, machine.trust(), path)?;
+                if machine.state_name() == "Joining" {
+                    pause_for_a_test();
+                }
                 start(&action, &mut hands).map_err(|error| self.worker(&error))?;
             }
             let event = hands.wait(machine.poll_timeout());
@@ -342,6 +345,25 @@ impl<'a> Custody<'a> {
         }
     }
 }
+
+/// The moment that everything depends on is too short to be met by a test: between seeing that
+/// this node is a member and registering a path. While the file exists that this variable names,
+/// it lasts, within bounds.
+fn pause_for_a_test() {
+    let Some(file) = std::env::var_os(PAUSE_ENV) else {
+        return;
+    };
+    let started = Instant::now();
+    if std::fs::exists(&file).unwrap_or(false) {
+        tracing::info!("paused while {} exists", file.display());
+    }
+    while std::fs::exists(&file).unwrap_or(false) && started.elapsed() < MAX_PAUSE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+const PAUSE_ENV: &str = "MPATH_PR_TEST_PAUSE";
+const MAX_PAUSE: Duration = Duration::from_secs(3);
 
 fn verdict(
     settlement: Option<Settlement>,

@@ -104,8 +104,13 @@ impl<'a> Device<'a> {
         let mut notes = Vec::new();
         if let Some(leftover) = self.leftover(&lock) {
             notes.push(leftover.note(self.name()));
-            let finished = self.finish(&leftover, &lock, patience);
-            notes.extend(finished.map_or_else(|failure| vec![failure.to_string()], |it| it.notes));
+            if leftover.is_superseded_by(request) {
+                self.resume_if_suspended()?;
+            } else {
+                let finished = self.finish(&leftover, &lock, patience);
+                let problem = |failure: Failure| vec![failure.to_string()];
+                notes.extend(finished.map_or_else(problem, |report| report.notes));
+            }
         }
         let mut report = self.change_locked(request, options, started, &lock)?;
         report.notes.splice(0..0, notes);
@@ -144,9 +149,7 @@ impl<'a> Device<'a> {
         lock: &MapLock,
         deadline: Duration,
     ) -> Result<Report, Failure> {
-        if self.map.is_suspended() {
-            self.resume()?;
-        }
+        self.resume_if_suspended()?;
         let Some(request) = leftover.remedy() else {
             let cleared = lock.journal().clear();
             cleared.map_err(|error| other(self.name(), &error))?;
@@ -169,7 +172,10 @@ impl<'a> Device<'a> {
         result
     }
 
-    fn resume(&self) -> Result<(), Failure> {
+    fn resume_if_suspended(&self) -> Result<(), Failure> {
+        if !self.map.is_suspended() {
+            return Ok(());
+        }
         let resumed = self.carrier.resume(&self.map);
         resumed.map_err(|error| other(self.name(), &error))
     }

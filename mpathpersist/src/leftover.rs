@@ -48,6 +48,13 @@ impl Leftover {
         )
     }
 
+    /// Whether it need not be completed, since this is asked now: each says which key this node
+    /// is to have. A first REGISTER that is asked again is answered as if it were the first.
+    pub(crate) fn is_superseded_by(&self, request: &Request) -> bool {
+        let is_register = |request: &Request| matches!(request, Request::Register(_));
+        is_register(request) && self.remedy().as_ref().is_some_and(is_register)
+    }
+
     /// The request that completes it; `None` if nothing is to be asked of the device.
     pub(crate) fn remedy(&self) -> Option<Request> {
         let written = self.0.extra.get(ARGUMENTS)?.clone();
@@ -152,6 +159,29 @@ mod tests {
             key: ReservationKey(7),
         };
         check(&Request::Clear(clear), None);
+    }
+
+    #[test]
+    fn a_registration_takes_the_place_of_one_that_was_cut_off() {
+        let register = |key| {
+            Request::Register(Register {
+                mode: RegisterMode::Compare,
+                key: ReservationKey::NONE,
+                new_key: ReservationKey(key),
+                aptpl: false,
+                all_tg_pt: false,
+                transport_ids: Vec::new(),
+            })
+        };
+        let mut intent = Intent::new("test");
+        enter(&mut intent, &register(1));
+        let leftover = Leftover(intent);
+        assert!(leftover.is_superseded_by(&register(2)));
+        let clear = Clear {
+            key: ReservationKey(1),
+        };
+        assert!(!leftover.is_superseded_by(&Request::Clear(clear)));
+        assert!(!Leftover(Intent::new("old")).is_superseded_by(&register(2)));
     }
 
     #[test]

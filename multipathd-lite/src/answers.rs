@@ -98,7 +98,6 @@ multipathd-lite commands (words may be abbreviated as long as they are unambiguo
  setprkey map MAP key KEY[:aptpl]
  add|remove|del|fail|reinstate path PATH
  add|remove|del|suspend|resume|reload map MAP
- disablequeueing|restorequeueing map MAP
  reconfigure
  shutdown
  ping

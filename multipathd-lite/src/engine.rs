@@ -5,7 +5,7 @@
 //! [`Engine::take_answers`]. *Getters*: the rest.
 //!
 //! What a map needs is never remembered as a list of things to do: it is found by comparing what
-//! is with what should be ([`maps`]), whenever something has changed and nobody is at work on it.
+//! is with what should be (`maps`), whenever something has changed and nobody is at work on it.
 
 mod asks;
 mod checks;

@@ -148,6 +148,7 @@ impl Rules {
         let identity = identity(wwid, vendor, product);
         let config = &self.config;
         let detected = is_alua.then_some(Grouping::GroupByPrio);
+        let failback = is_alua.then_some(Failback::Immediate);
         let polling_s = config.polling_interval_s().value;
         MapRules {
             naming: self.naming(wwid, &identity),
@@ -159,7 +160,7 @@ impl Rules {
                 NoPathRetry::Checks(count) => Queueing::Seconds(count.saturating_mul(polling_s)),
             },
             features: config.features(&identity).value.words,
-            failback: config.failback(&identity).value,
+            failback: config.failback(&identity, failback).value,
         }
     }
 

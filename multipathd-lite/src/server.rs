@@ -9,7 +9,10 @@
 //! meanwhile stays in the kernel. So memory is bounded by the number of clients, the longest
 //! request and [`Limits::unsent_bytes`]. A client that is slow in the middle of a request or of an
 //! answer is closed after a while; one that says nothing may stay. Where there are too many, the
-//! ones that have said nothing for the longest time go first.
+//! ones that have said nothing for the longest time go first, and root's last.
+//!
+//! Root's requests are answered at once. Those of users, who may only look, take turns, and root
+//! is looked for again after 20 ms: however much users want to see, root does not wait.
 
 mod client;
 mod clients;
@@ -31,6 +34,7 @@ use nix::sys::signalfd::SignalFd;
 
 pub use listener::Listener;
 
+use crate::answers::{Privilege, Verdict, judge};
 use crate::ask::{Handle, ReplyTo};
 use crate::model::Model;
 use crate::tally::Tally;
@@ -226,11 +230,7 @@ impl<C: Core> Server<C> {
                 id => self.serve(ClientId(id), event.events()),
             }
         }
-        for _ in 0..self.ready.len() {
-            if let Some(id) = self.ready.pop_front() {
-                self.go_on(id);
-            }
-        }
+        self.give_turns();
         let course = self.take_messages();
         self.close_the_late(Instant::now());
         Ok(course)
@@ -281,7 +281,7 @@ impl<C: Core> Server<C> {
         }
         self.tally.clients = self.clients.len() as u64;
         if self.paused_until.is_some() {
-            self.clients.close_quietest(&self.poll);
+            self.clients.close_least(Privilege::User, &self.poll);
             self.listeners
                 .iter()
                 .for_each(|listener| self.poll.remove(listener));
@@ -305,25 +305,56 @@ impl<C: Core> Server<C> {
         match progress {
             Progress::Closed => self.close(id),
             Progress::Stuck => self.clients.watch(id, &self.poll),
-            Progress::Ready => self.go_on(id),
+            Progress::Ready => match client.privilege() {
+                Privilege::Root => self.go_on(id),
+                Privilege::User => self.queue(id),
+            },
+        }
+    }
+
+    fn queue(&mut self, id: ClientId) {
+        let client = self.clients.get_mut(id);
+        if client.is_some_and(|client| !client.queue()) {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Those that have to wait for the next turn are not listened to meanwhile.
+    fn give_turns(&mut self) {
+        let began = Instant::now();
+        while let Some(id) = self.ready.pop_front() {
+            self.go_on(id);
+            if began.elapsed() >= SLICE {
+                break;
+            }
+        }
+        for id in &self.ready {
+            self.clients.watch(*id, &self.poll);
         }
     }
 
     /// Takes requests of a client that has nothing under way; not for ever, as others want their
     /// turn.
     fn go_on(&mut self, id: ClientId) {
-        for _ in 0..MAX_REQUESTS {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        client.unqueue();
+        let requests = match client.privilege() {
+            Privilege::Root => MAX_REQUESTS,
+            Privilege::User => 1,
+        };
+        for _ in 0..requests {
             match self.take_request(id) {
                 Progress::Ready => {}
                 Progress::Stuck => return self.clients.watch(id, &self.poll),
                 Progress::Closed => return self.close(id),
             }
         }
-        self.ready.push_back(id);
+        self.queue(id);
     }
 
     fn take_request(&mut self, id: ClientId) -> Progress {
-        use crate::answers::{Verdict, judge};
         let now = Instant::now();
         let Some(client) = self.clients.get_mut(id) else {
             return Progress::Stuck;
@@ -391,7 +422,7 @@ impl<C: Core> Server<C> {
         };
         self.tally.count(reply, since.elapsed());
         match self.send(id, &bare(reply)) {
-            Progress::Ready => self.ready.push_back(id),
+            Progress::Ready => self.queue(id),
             Progress::Stuck => self.clients.watch(id, &self.poll),
             Progress::Closed => self.close(id),
         }
@@ -442,7 +473,9 @@ const LISTENER: u64 = 2;
 const MAX_EVENTS: usize = 256;
 /// New clients of one turn.
 const MAX_ACCEPTS: usize = 64;
-/// Requests of one client in one turn.
+/// How long users' requests are answered before root is looked for again.
+const SLICE: Duration = Duration::from_millis(20);
+/// Requests of one of root's clients in one turn.
 const MAX_REQUESTS: usize = 16;
 /// How long nobody is let in when the process has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);

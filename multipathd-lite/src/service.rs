@@ -38,7 +38,10 @@ pub enum ServiceError {
     #[error(transparent)]
     PidFile(#[from] PidFileError),
     /// Clients could not reach it.
-    #[error("cannot listen at {address}: {source}")]
+    #[error(
+        "cannot listen at {address}: {source}; if it is in use, stop multipathd.service and \
+         multipathd.socket first"
+    )]
     Listen {
         /// Where.
         address: SocketAddress,

@@ -61,7 +61,7 @@ impl<'a> Shown<'a> {
             Show::Status => status::of(self.model, self.tally),
             Show::Daemon => format!("pid {} {}\n", std::process::id(), self.model.activity),
             Show::Config => self.model.config.to_string(),
-            Show::Wildcards => [wildcards::<MapRow<'_>>(), wildcards::<PathRow<'_>>()].concat(),
+            Show::Wildcards => [wildcards::<MapRow<'_>>(), wildcards::<PathRow<'_>>()].join("\n"),
         })
     }
 

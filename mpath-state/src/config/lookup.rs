@@ -96,10 +96,13 @@ impl Config {
         self.first(map, |set| set.detect_prio.as_ref(), true)
     }
 
-    /// When a map goes back to its best group; built in: never by itself.
+    /// When a map goes back to its best group. Nothing configured means `detected`, which is what
+    /// the device suggests by itself (ALUA: at once, as multipath-tools has it for nearly all such
+    /// arrays), or else never by itself.
     #[must_use]
-    pub fn failback(&self, map: &MapIdentity) -> Setting<Failback> {
-        self.first(map, |set| set.failback.as_ref(), Failback::Manual)
+    pub fn failback(&self, map: &MapIdentity, detected: Option<Failback>) -> Setting<Failback> {
+        let built_in = detected.unwrap_or(Failback::Manual);
+        self.first(map, |set| set.failback.as_ref(), built_in)
     }
 
     /// What happens to I/O while no path works; built in: it fails, unless `features` says

@@ -71,7 +71,7 @@ impl Config {
             ("path_selector", nothing.path_selector(&map).value.shown()),
             ("prio", nothing.prio(&map).value.shown()),
             ("detect_prio", nothing.detect_prio(&map).value.shown()),
-            ("failback", nothing.failback(&map).value.shown()),
+            ("failback", nothing.failback(&map, None).value.shown()),
             ("no_path_retry", nothing.no_path_retry(&map).value.shown()),
             ("features", nothing.features(&map).value.shown()),
             (

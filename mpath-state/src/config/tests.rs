@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use insta::assert_snapshot;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -518,7 +519,7 @@ fn maps_are_as_configured() {
             grouping(Some(Grouping::GroupByPrio)),
             config.path_selector(map).value,
             config.prio(map).value,
-            config.failback(map).value,
+            config.failback(map, Some(Failback::Immediate)).value,
             config.no_path_retry(map).value,
             config.features(map).value.words,
             config.alias_prefix(map).value,
@@ -536,6 +537,12 @@ fn maps_are_as_configured() {
     "#);
     assert!(!config.detect_prio(&map("w")).value);
     assert!(built_in.detect_prio(&map("w")).value);
+    let immediate = Some(Failback::Immediate);
+    assert_eq!(
+        built_in.failback(&map("w"), immediate).value,
+        Failback::Immediate
+    );
+    assert_eq!(built_in.failback(&map("w"), None).value, Failback::Manual);
     assert_eq!(built_in.no_path_retry(&map("w")).value, NoPathRetry::Fail);
     assert_eq!(built_in.alias_prefix(&map("w")).value, "mpath");
 }
@@ -621,5 +628,85 @@ fn no_byte_flip_or_truncation_panics() {
             bytes[len] ^= 1 << bit;
             read(str::from_utf8(&bytes).unwrap());
         }
+    }
+}
+
+/// Lines that a configuration is made of, right and wrong ones.
+fn line() -> impl Strategy<Value = String> {
+    let sections = prop::sample::select(vec![
+        "defaults {",
+        "overrides {",
+        "devices {",
+        "device {",
+        "multipaths {",
+        "multipath {",
+        "blacklist {",
+        "blacklist_exceptions {",
+        "protocol {",
+        "}",
+        "unknown {",
+        "defaults",
+        "{",
+    ]);
+    let keywords = prop::sample::select(vec![
+        "wwid",
+        "vendor",
+        "product",
+        "alias",
+        "devnode",
+        "property",
+        "reservation_key",
+        "features",
+        "polling_interval",
+        "max_polling_interval",
+        "find_multipaths",
+        "no_path_retry",
+        "prio",
+        "path_selector",
+        "failback",
+        "all_tg_pt",
+        "verbosity",
+        "product_blacklist",
+        "frobnicate",
+    ]);
+    let values = prop_oneof![
+        prop::sample::select(vec![
+            "yes",
+            "0",
+            "17",
+            "\"1 queue_if_no_path\"",
+            "file",
+            "0x1:aptpl",
+            "\"!^sd\"",
+            "\"(\"",
+            "alua",
+            "strict",
+            "w",
+            "\"a\"\"b\"",
+            "\"",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,12}",
+    ];
+    prop_oneof![
+        sections.prop_map(str::to_owned),
+        (keywords, values).prop_map(|(keyword, value)| format!("{keyword} {value}")),
+        "\\PC{0,20}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_read_is_shown_so_that_it_can_be_read(
+        lines in prop::collection::vec(line(), 0..30)
+    ) {
+        let read = |text: &str| {
+            let mut reader = Reader::default();
+            reader.read(Path::new("multipath.conf"), text);
+            reader.finish()
+        };
+        let shown = read(&lines.join("\n")).config.to_string();
+        let again = read(&shown);
+        prop_assert!(again.problems.is_empty(), "{:?}\n{}", again.problems, shown);
     }
 }

@@ -25,7 +25,7 @@ impl Engine {
         if is_new {
             self.look_at_books(&wwid);
         }
-        let queueing = self.rules_of(&wwid).queueing;
+        let rules = self.rules_of(&wwid);
         let priorities = |devices: &[DeviceNumber]| self.mean_priority(devices);
         let groups = groups(&found, priorities);
         let failed = self.take_states(&wwid, &found);
@@ -42,7 +42,8 @@ impl Engine {
         map.suspended = found.map.suspended;
         map.read_only = found.read_only;
         map.event_nr = found.event_nr;
-        map.queueing = queueing;
+        map.queueing = rules.queueing;
+        map.failback = rules.failback;
         for device in failed {
             self.failed_in_kernel(device);
         }

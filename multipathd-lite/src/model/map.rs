@@ -4,6 +4,7 @@ use dm_multipath::DeviceNumber;
 use dm_multipath::table::{GroupState, Selector};
 
 use super::PrState;
+use crate::rules::Failback;
 
 /// A multipath map, whether the kernel has it already or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Map {
     pub hw_handler: Vec<String>,
     /// What happens to I/O while no path works.
     pub queueing: Queueing,
+    /// When it goes back to its best group.
+    pub failback: Failback,
     /// Whether its I/O is stopped.
     pub suspended: bool,
     /// Whether the kernel lets nobody write to it.
@@ -75,6 +78,7 @@ impl Map {
             features: Vec::new(),
             hw_handler: Vec::new(),
             queueing: Queueing::Off,
+            failback: Failback::Manual,
             suspended: false,
             read_only: false,
             event_nr: 0,

@@ -22,6 +22,8 @@ pub(super) struct Client {
     decoder: FrameDecoder,
     state: State,
     requests: u64,
+    /// Its next request may have arrived, and its turn has not come.
+    is_queued: bool,
     /// What it is watched for at the moment.
     pub(super) watched: EpollFlags,
 }
@@ -64,6 +66,7 @@ impl Client {
             decoder: FrameDecoder::for_requests(),
             state: State::Idle { since: now },
             requests: 0,
+            is_queued: false,
             watched: EpollFlags::empty(),
         }
     }
@@ -79,6 +82,7 @@ impl Client {
     /// What has to happen for it to get on.
     pub(super) fn interest(&self) -> EpollFlags {
         match self.state {
+            _ if self.is_queued => EpollFlags::empty(),
             State::Idle { .. } | State::Receiving { .. } => EpollFlags::EPOLLIN,
             State::Waiting { .. } => EpollFlags::empty(),
             State::Sending { .. } => EpollFlags::EPOLLOUT,
@@ -87,7 +91,18 @@ impl Client {
 
     /// Whether it may send something now.
     pub(super) const fn is_listened_to(&self) -> bool {
-        matches!(self.state, State::Idle { .. } | State::Receiving { .. })
+        let is_free = matches!(self.state, State::Idle { .. } | State::Receiving { .. });
+        is_free && !self.is_queued
+    }
+
+    /// It has to wait for its turn; says whether it did already.
+    pub(super) const fn queue(&mut self) -> bool {
+        std::mem::replace(&mut self.is_queued, true)
+    }
+
+    /// Its turn has come.
+    pub(super) const fn unqueue(&mut self) {
+        self.is_queued = false;
     }
 
     /// Reads once.
@@ -178,17 +193,22 @@ impl Client {
         }
     }
 
-    /// Since when it has said nothing, and nothing is due to it.
-    pub(super) const fn quiet_since(&self) -> Option<Instant> {
+    /// How well it can be done without, the least first: users before root, the quiet before the
+    /// busy, and among these the one that has been so for the longest time.
+    pub(super) const fn rank(&self) -> (bool, bool, Instant) {
+        let is_root = matches!(self.privilege, Privilege::Root);
         match self.state {
-            State::Idle { since } => Some(since),
-            _ => None,
+            State::Idle { since } => (is_root, false, since),
+            State::Receiving { since }
+            | State::Waiting { since, .. }
+            | State::Sending { since, .. } => (is_root, true, since),
         }
     }
 
     /// Since when it has been at what it is at, and how long that may take.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
         let (since, patience): (Instant, Duration) = match self.state {
+            State::Receiving { .. } if self.is_queued => return None,
             State::Idle { .. } => return None,
             State::Receiving { since } => (since, limits.request_patience),
             State::Waiting { since, .. } => (since, limits.core_patience),

@@ -60,8 +60,8 @@ impl Clients {
         self.clients.get_mut(&id)
     }
 
-    /// Takes a new client; if there are too many, the one that has been quiet for the longest
-    /// time goes, or this one.
+    /// Takes a new client; if there are too many, one that can better be done without goes, or
+    /// this one.
     pub(super) fn let_in(
         &mut self,
         stream: UnixStream,
@@ -69,16 +69,13 @@ impl Clients {
         limits: &Limits,
         now: Instant,
     ) -> io::Result<()> {
-        if self.clients.len() >= limits.clients {
-            self.close_quietest(poll);
-        }
-        if self.clients.len() >= limits.clients {
-            return Err(io::ErrorKind::QuotaExceeded.into());
-        }
         let privilege = match getsockopt(&stream, PeerCredentials)?.uid() {
             uid if uid == limits.root_uid => Privilege::Root,
             _ => Privilege::User,
         };
+        if self.clients.len() >= limits.clients && !self.close_least(privilege, poll) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
         self.let_in += 1;
         let id = ClientId(FIRST_ID + self.let_in);
         let mut client = Client::new(stream, privilege, now);
@@ -110,15 +107,18 @@ impl Clients {
         }
     }
 
-    /// Closes the client that has been quiet for the longest time; root's are last.
-    pub(super) fn close_quietest(&mut self, poll: &Poll) {
-        let quiet = self.clients.iter().filter_map(|(id, client)| {
-            let is_root = client.privilege() == Privilege::Root;
-            Some((is_root, client.quiet_since()?, *id))
-        });
-        if let Some((_, _, id)) = quiet.min() {
+    /// Closes the client that can best be done without, for the sake of one with this privilege;
+    /// no user is worth one of root's.
+    pub(super) fn close_least(&mut self, privilege: Privilege, poll: &Poll) -> bool {
+        let ranks = self.clients.iter().map(|(id, client)| (client.rank(), *id));
+        let Some(((is_root, ..), id)) = ranks.min() else {
+            return false;
+        };
+        let may_go = !is_root || privilege == Privilege::Root;
+        if may_go {
             self.close(id, poll);
         }
+        may_go
     }
 
     /// Closes clients that do not read their answers, as long as all answers together take too

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use dm_multipath::scsi::PortIdentity;
 use serde::Serialize;
 
 use super::map_row::MapRow;
@@ -67,7 +68,7 @@ struct JsonMap {
     name: String,
     uuid: String,
     sysfs: String,
-    failback: &'static str,
+    failback: String,
     queueing: String,
     paths: usize,
     write_prot: &'static str,
@@ -118,6 +119,8 @@ struct JsonPath {
     uuid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unused_because: Option<String>,
+    initiator_port: Option<String>,
+    target_port: Option<String>,
     registration: &'static str,
 }
 
@@ -140,7 +143,7 @@ impl JsonMap {
             name: map.name.clone(),
             uuid: map.wwid.clone(),
             sysfs: row.node(),
-            failback: "-",
+            failback: row.failback(),
             queueing: row.queueing(),
             paths: row.paths().count(),
             write_prot: row.write_protection(),
@@ -212,8 +215,20 @@ impl JsonPath {
                 PathUse::None(reason) => Some(reason.clone()),
                 PathUse::Map(_) => None,
             },
+            initiator_port: scsi.initiator_port.as_ref().map(identity),
+            target_port: scsi.target_port.as_ref().map(identity),
             registration: registration(path.settling),
         }
+    }
+}
+
+/// What a port is called, whatever its transport.
+fn identity(port: &PortIdentity) -> String {
+    match port {
+        PortIdentity::FibreChannel { wwpn: name } | PortIdentity::Sas { address: name } => {
+            format!("0x{name:016x}")
+        }
+        PortIdentity::Iscsi { name, .. } => name.clone(),
     }
 }
 

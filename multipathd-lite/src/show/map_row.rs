@@ -5,8 +5,10 @@ use std::sync::Arc;
 use dm_multipath::table::PathState;
 
 use super::columns::Row;
+use super::path_row::UNKNOWN;
 use super::size;
 use crate::model::{Map, Model, Path, Queueing};
+use crate::rules::Failback;
 
 /// A map and where its paths are.
 pub(super) struct MapRow<'a> {
@@ -45,6 +47,14 @@ impl<'a> MapRow<'a> {
             Queueing::Off => "off".to_owned(),
             Queueing::On => "on".to_owned(),
             Queueing::Seconds(seconds) => format!("{seconds} sec"),
+        }
+    }
+
+    pub(super) fn failback(&self) -> String {
+        match self.map.failback {
+            Failback::Manual => "-".to_owned(),
+            Failback::Immediate => "immediate".to_owned(),
+            Failback::Seconds(seconds) => seconds.to_string(),
         }
     }
 
@@ -101,6 +111,7 @@ impl Row for MapRow<'_> {
         ('p', "prod"),
         ('e', "rev"),
         ('G', "foreign"),
+        ('g', "vpd page data"),
     ];
 
     fn cell(&self, wildcard: char) -> String {
@@ -108,6 +119,7 @@ impl Row for MapRow<'_> {
             'n' => self.map.name.clone(),
             'w' => self.map.wwid.clone(),
             'd' => self.node(),
+            'F' => self.failback(),
             'Q' => self.queueing(),
             'N' => self.paths().count().to_string(),
             'r' => self.write_protection().to_owned(),
@@ -125,7 +137,7 @@ impl Row for MapRow<'_> {
             'p' => self.product().to_owned(),
             'e' => self.revision().to_owned(),
             'G' => "--".to_owned(),
-            _ => "-".to_owned(),
+            _ => UNKNOWN.to_owned(),
         }
     }
 }

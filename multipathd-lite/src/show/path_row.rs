@@ -125,12 +125,10 @@ pub(super) fn node_name(port: Option<&PortIdentity>) -> String {
     }
 }
 
-/// The name of a port on Fibre Channel or SAS.
+/// The name of a port on Fibre Channel.
 pub(super) fn port_name(port: Option<&PortIdentity>) -> String {
     match port {
-        Some(PortIdentity::FibreChannel { wwpn: name } | PortIdentity::Sas { address: name }) => {
-            format!("0x{name:016x}")
-        }
+        Some(PortIdentity::FibreChannel { wwpn }) => format!("0x{wwpn:016x}"),
         _ => UNKNOWN.to_owned(),
     }
 }

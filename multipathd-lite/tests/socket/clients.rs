@@ -250,6 +250,36 @@ fn where_there_are_too_many_the_quietest_goes() {
 }
 
 #[test]
+fn clients_in_the_middle_of_something_go_for_another() {
+    let server = Running::new(Limits {
+        clients: 3,
+        ..limits()
+    });
+    let mut clients: Vec<_> = (0..3).map(|_| server.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("ping"), "ok\n");
+        client.send(&encode("ping")[..9]);
+    }
+    assert_eq!(server.client().ask("ping"), "ok\n");
+}
+
+#[test]
+fn users_take_turns_and_all_are_answered() {
+    let server = Running::new(Limits {
+        root_uid: limits().root_uid + 1,
+        ..Limits::default()
+    });
+    let mut clients: Vec<_> = (0..50).map(|_| server.client()).collect();
+    let requests = encode("getprstatus map mpatha").repeat(40);
+    clients.iter_mut().for_each(|client| client.send(&requests));
+    for client in &mut clients {
+        for _ in 0..40 {
+            assert_eq!(client.answer(), "set\n");
+        }
+    }
+}
+
+#[test]
 fn who_is_not_root_may_only_look() {
     let server = Running::new(Limits {
         root_uid: limits().root_uid + 1,

@@ -42,16 +42,16 @@ impl Core for FakeCore {
 }
 
 /// A running server; it ends with this.
-pub struct Running {
+pub(crate) struct Running {
     dir: TempDir,
     remote: Remote,
     thread: Option<JoinHandle<()>>,
     /// What the core has not answered.
-    pub held: Receiver<(Command, ReplyTo)>,
+    pub(crate) held: Receiver<(Command, ReplyTo)>,
 }
 
 impl Running {
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let address = SocketAddress::Path(dir.path().join("socket"));
         let listener = Listener::bind(&address).unwrap();
@@ -71,11 +71,11 @@ impl Running {
         }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("socket")
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -101,22 +101,22 @@ impl Drop for Running {
 }
 
 /// A connection.
-pub struct Client {
-    pub stream: UnixStream,
+pub(crate) struct Client {
+    pub(crate) stream: UnixStream,
     decoder: FrameDecoder,
 }
 
 impl Client {
-    pub fn ask(&mut self, command: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str) -> String {
         self.send(&encode(command));
         self.answer()
     }
 
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
-    pub fn answer(&mut self) -> String {
+    pub(crate) fn answer(&mut self) -> String {
         loop {
             if let Some(text) = self.decoder.poll_text().unwrap() {
                 return text;
@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// Waits for the server to close the connection.
-    pub fn await_end(&mut self) {
+    pub(crate) fn await_end(&mut self) {
         let mut rest = Vec::new();
         match self.stream.read_to_end(&mut rest) {
             Ok(_) => {}

@@ -12,11 +12,13 @@ use multipathd_lite::model::{
     Activity, CheckState, Group, Map, Model, Path, PathUse, Queueing, Schedule, Settling,
 };
 
-pub const WWID: &str = "3600140535d6d33467aae9a2e30000000";
-pub const OTHER_WWID: &str = "36001405b8a9f715dbb64fd5c50000000";
+pub(crate) const WWID: &str = "3600140535d6d33467aae9a2e30000000";
+pub(crate) const OTHER_WWID: &str = "36001405b8a9f715dbb64fd5c50000000";
+
+use multipathd_lite::rules::Failback;
 
 /// The host, as it is at `now`.
-pub fn model(now: Instant) -> Model {
+pub(crate) fn model(now: Instant) -> Model {
     let mut model = Model::new(now);
     model.activity = Activity::Idle;
     model.config = Arc::from("defaults {\n\treservation_key \"file\"\n}\n");
@@ -50,6 +52,7 @@ fn map() -> Map {
     ];
     map.hw_handler = vec!["alua".to_owned()];
     map.queueing = Queueing::Seconds(60);
+    map.failback = Failback::Seconds(30);
     map.path_faults = 3;
     map.table_loads = 2;
     map.pr.configured = "0x123abc:aptpl".parse().ok();

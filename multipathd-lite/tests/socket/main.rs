@@ -1,5 +1,9 @@
 //! The socket as clients see it, with a core that is filled by hand.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests may panic"
+)]
 
 mod answers;
 mod clients;

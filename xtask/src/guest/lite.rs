@@ -30,12 +30,23 @@ impl Lite {
         let errors = log.try_clone().context(|| format!("cannot share {LOG}"))?;
         let daemon = Command::new("multipathd-lite")
             .args(["-d", "-v5"])
+            .env(PAUSE_ENV, PAUSE)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
             .spawn()
             .context(|| "cannot run multipathd-lite".to_owned())?;
         Ok(Self { daemon })
+    }
+
+    /// Makes the daemon wait before it registers a path that it has found to be a member's, until
+    /// this is dropped.
+    ///
+    /// # Errors
+    /// If the mark cannot be made.
+    pub fn pause(&self) -> Result<Pause> {
+        std::fs::write(PAUSE, "").context(|| format!("cannot write {PAUSE}"))?;
+        Ok(Pause)
     }
 
     /// Its process id.
@@ -99,6 +110,16 @@ impl Lite {
     }
 }
 
+/// While it lives, paths wait to be registered.
+#[derive(Debug)]
+pub struct Pause;
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(PAUSE);
+    }
+}
+
 impl Drop for Lite {
     fn drop(&mut self) {
         let _ = run("kill", [self.daemon.id().to_string()]);
@@ -122,5 +143,8 @@ fn active_paths(map: &str) -> Result<usize> {
     let status = run("dmsetup", ["status", "--noflush", map])?.stdout;
     Ok(super::map::active_paths(&status))
 }
+
+const PAUSE_ENV: &str = "MPATH_PR_TEST_PAUSE";
+const PAUSE: &str = "/run/multipathd-lite.pause";
 
 const LOG: &str = "/run/multipathd-lite.log";

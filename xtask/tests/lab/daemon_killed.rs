@@ -102,4 +102,4 @@ fn a_daemon_that_is_killed_while_a_node_is_shut_out_lets_no_path_in() -> Result 
 }
 
 /// An hour of a bad day, within a minute or two of the guest's time.
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 40;

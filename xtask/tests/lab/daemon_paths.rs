@@ -124,6 +124,34 @@ fn a_node_that_was_preempted_stays_out() -> Result {
 }
 
 #[test]
+fn a_preemption_between_looking_and_registering_is_respected() -> Result {
+    let lab = Lab::alone("literace")?;
+    let node = Node::new(&lab, 3)?;
+    node.persist("-G -S a")?;
+    node.persist("-R -K a -T 5")?;
+    let path = &node.lun.paths()[2];
+    path.set_offline()?;
+    node.await_active(2)?;
+    // It loses its key, so that it has to be registered again.
+    node.persist("-I -S c")?;
+    let pause = node.daemon.pause()?;
+    path.set_running()?;
+    node.daemon.explain(until("the daemon to pause", || {
+        Ok(node.daemon.log().contains("paused while").then_some(()))
+    }))?;
+    let other = node.other.witness();
+    assert_eq!(other.register_and_ignore(THEIRS)?, Answer::Done);
+    assert_eq!(other.preempt(THEIRS, NEW, 5)?, Answer::Done);
+    drop(pause);
+    node.await_active(3)?;
+    node.assert_keys(&[NONE; 3])?;
+    for path in node.lun.paths() {
+        assert!(!node.writes_through(path)?);
+    }
+    Ok(())
+}
+
+#[test]
 fn registrations_from_before_are_taken_over_at_the_start() -> Result {
     let lab = Lab::alone("litestart")?;
     let mut node = Node::new(&lab, 4)?;

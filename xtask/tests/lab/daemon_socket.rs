@@ -1,11 +1,15 @@
 //! multipathd-lite as clients see it: the distribution's `multipathd -k` and `mpathpersist` against
 //! it, ours against it, users that are not root, signals, and a second daemon.
 
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use xtask::error::{Context, Error, Result};
-use xtask::guest::{DEFAULT_CONFIG, Fabric, Finished, Lab, Lun, Multipathd, Run, run, until};
+use xtask::guest::{
+    DEFAULT_CONFIG, Fabric, Finished, Lab, Lun, Multipathd, Nexus, Run, run, until,
+};
 
 #[test]
 fn the_distributions_client_is_answered() -> Result {
@@ -161,6 +165,66 @@ fn signals_reconfigure_and_end_it() -> Result {
     Ok(())
 }
 
+#[test]
+fn without_d_it_goes_to_the_background_when_it_is_ready() -> Result {
+    let lab = Lab::alone("sockback")?;
+    lab.write_config(DEFAULT_CONFIG)?;
+    run("multipathd-lite", ["--settle"])?.succeeded()?;
+    let started = run("multipathd-lite", ["-v2"])?.succeeded()?;
+    let state = run("multipathd-lite", ["show", "daemon"])?
+        .succeeded()?
+        .stdout;
+    assert!(!state.contains("configure"), "{state}: {}", started.stderr);
+    assert_eq!(
+        run("multipathd-lite", ["shutdown"])?.succeeded()?.stdout,
+        "ok\n"
+    );
+    until("the daemon to be gone", || {
+        Ok((run("multipathd-lite", ["ping"])?.code() != 0).then_some(()))
+    })
+}
+
+#[test]
+fn the_service_manager_is_told() -> Result {
+    let lab = Lab::alone("socknotify")?;
+    lab.write_config(DEFAULT_CONFIG)?;
+    let _ = std::fs::remove_file(NOTIFY);
+    let socket = UnixDatagram::bind(NOTIFY).context(|| format!("cannot bind {NOTIFY}"))?;
+    socket
+        .set_read_timeout(Some(PATIENCE))
+        .context(|| "set a time-out".to_owned())?;
+    let mut daemon = Command::new("multipathd-lite")
+        .args(["-d", "-s"])
+        .env("NOTIFY_SOCKET", NOTIFY)
+        .env("WATCHDOG_USEC", "400000")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context(|| "cannot run multipathd-lite".to_owned())?;
+    let told = |wanted: &str| -> Result {
+        let mut text = [0; 256];
+        loop {
+            let length = socket
+                .recv(&mut text)
+                .context(|| format!("nothing of {wanted}"))?;
+            if String::from_utf8_lossy(&text[..length]).contains(wanted) {
+                return Ok(());
+            }
+        }
+    };
+    let all = told("READY=1")
+        .and_then(|()| told("WATCHDOG=1"))
+        .and_then(|()| told("WATCHDOG=1"))
+        .and_then(|()| run("kill", [daemon.id().to_string()]).map(drop))
+        .and_then(|()| told("STOPPING=1"));
+    let _ = daemon.kill();
+    let _ = daemon.wait();
+    all
+}
+
+/// Where the service manager would listen.
+const NOTIFY: &str = "/run/mpath-lab-notify";
+
 /// Commands that both daemons must answer with the same words.
 const QUESTIONS: &[&str] = &[
     "show maps",
@@ -173,7 +237,6 @@ const QUESTIONS: &[&str] = &[
     "show map nowhere topology",
     "getprstatus map nowhere",
     "getprkey map nowhere",
-    "show wildcards",
 ];
 
 #[test]
@@ -247,6 +310,49 @@ fn collect(place: &str, value: &serde_json::Value, found: &mut Vec<(String, Stri
         }
         value => found.push((place.to_owned(), value.to_string())),
     }
+}
+
+/// All paths hang, a thousand clients are in the middle of a request, some sent nonsense: whoever
+/// asks is answered at once all the same.
+#[test]
+fn nobody_waits_for_hanging_paths_or_hostile_clients() -> Result {
+    let lab = Lab::alone("sockhang")?;
+    let lun = lab.lun(Fabric::Iscsi, 2)?;
+    let node = Node::on(lab, lun)?;
+    node.lun.paths().iter().try_for_each(Nexus::hang)?;
+    let connect = || UnixStream::connect("/run/multipathd.socket").context(|| "connect".to_owned());
+    let mut clients = (0..1000).map(|_| connect()).collect::<Result<Vec<_>>>()?;
+    for (index, client) in clients.iter_mut().enumerate() {
+        let sent = match index % 3 {
+            0 => client.write_all(&20_u64.to_ne_bytes()),
+            1 => client.write_all(b"\xff\xff\xff\xff\xff\xff\xff\xff nonsense"),
+            _ => client.write_all(b"\x03"),
+        };
+        // Nonsense is answered by closing, perhaps before all of it is sent.
+        drop(sent);
+    }
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let mut client = connect()?;
+        let began = Instant::now();
+        let asked = "show maps\0";
+        let length = asked.len() as u64;
+        let request = [&length.to_ne_bytes(), asked.as_bytes()].concat();
+        let mut answer = [0; 8];
+        let answered = client
+            .write_all(&request)
+            .and_then(|()| client.read_exact(&mut answer));
+        answered.context(|| "no answer".to_owned())?;
+        times.push(began.elapsed());
+    }
+    node.lun.paths().iter().try_for_each(Nexus::resume)?;
+    times.sort_unstable();
+    eprintln!(
+        "show maps while all paths hang: median {:?}, slowest {:?}",
+        times[10], times[19]
+    );
+    assert!(times[19] < Duration::from_millis(500), "{times:?}");
+    Ok(())
 }
 
 /// A daemon that starts takes about a second in the guest.

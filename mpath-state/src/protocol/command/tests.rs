@@ -170,7 +170,8 @@ proptest! {
     fn words_in_any_order_are_read_or_refused(
         words in proptest::collection::vec(
             prop::sample::select(vec![
-                "show", "list", "maps", "paths", "map", "path", "mpatha", "raw", "format", "\"%n %w\"",
+                "show", "list", "maps", "paths", "map", "path", "mpatha", "raw", "format",
+                "\"%n %w\"",
                 "json", "setprkey", "key", "0x1:aptpl", "getprhold", "setprstatus", "pathlist",
                 "\"8:0 8:16\"", "topology", "status", "del", "fail", "re", "#", "\"",
             ]),
