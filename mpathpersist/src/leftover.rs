@@ -141,9 +141,9 @@ mod tests {
             all_tg_pt: false,
             transport_ids: Vec::new(),
         };
+        // Only where some nexus of this node has taken it.
         let repeated = Register {
-            mode: RegisterMode::Ignore,
-            key: ReservationKey::NONE,
+            key: register.new_key,
             ..register.clone()
         };
         check(
