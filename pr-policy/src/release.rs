@@ -228,6 +228,10 @@ fn judge(found: Option<Reservation>, release: &Release, answers: &BroadcastEnd) 
     if let Some((path, reply)) = answers.answered.first() {
         return reply.clone().into_outcome(*path);
     }
+    // The kernel's target has the holder answer so, and not 26/04.
+    if !answers.conflicts.is_empty() && reservation.reservation_type != release.reservation_type {
+        return Outcome::Conflict;
+    }
     match answers.behind.first() {
         Some((path, _)) => Outcome::Incomplete { path: *path },
         // Only a dead path can hold it, or somebody who has reserved since.
