@@ -30,7 +30,8 @@ enum Round {
     First,
     /// RESERVE again, through the paths that did not answer: a nexus that holds may repeat it,
     /// and no other.
-    Again,
+    /// The first of them is named.
+    Again(PathId),
 }
 
 impl Asking {
@@ -73,8 +74,15 @@ impl Asking {
                 (Request::Reserve(_), Some(_), Round::First) => {
                     Self::again(trail.unknown, job, courier)
                 }
-                (Request::Reserve(reserve), Some(silent), Round::Again) => {
+                (Request::Reserve(reserve), Some(silent), Round::Again(_)) => {
                     let question = Question::ReserveUnheard(reserve, *silent);
+                    Weighing::start(question, job, courier)
+                }
+                // It was not even sent again: all is as it was after the first time.
+                (Request::Reserve(reserve), None, Round::Again(silent))
+                    if trail.conflicts.is_empty() =>
+                {
+                    let question = Question::ReserveUnheard(reserve, silent);
                     Weighing::start(question, job, courier)
                 }
                 (_, Some(silent), _) => Verifying::start(*silent, trail, aftermath, job, courier),
@@ -84,11 +92,13 @@ impl Asking {
     }
 
     fn again(silent: Vec<PathId>, job: &mut Job, courier: &mut Courier) -> State {
-        let Some(command) = job.request.out_command() else {
+        let (Some(command), Some(first)) = (job.request.out_command(), silent.first().copied())
+        else {
             return State::Finished(Outcome::NoUsablePath);
         };
         let progress = Attempt::start(courier, silent, command);
-        Self::after(progress, Aftermath::Spared, Round::Again, job, courier)
+        let round = Round::Again(first);
+        Self::after(progress, Aftermath::Spared, round, job, courier)
     }
 }
 

@@ -639,3 +639,20 @@ fn a_deadline_of_the_callers() {
         .with("no time at all", &["good"], within(Duration::ZERO));
     assert_snapshot!(traces.text);
 }
+
+#[test]
+fn reserve_without_any_answer() {
+    let hurried = |mut world: World| {
+        world.options.limits = world.options.limits.within(Duration::from_secs(3));
+        world
+    };
+    let traces = Traces::of(reserve(5))
+        .with("no time to send it again", &["hang", "hang"], hurried)
+        .with(
+            "nor does a probe answer",
+            &["hang | hang", "hang | hang"],
+            hurried,
+        )
+        .with("one path only", &["hang | hang"], hurried);
+    assert_snapshot!(traces.text);
+}

@@ -48,21 +48,21 @@ fn a_batch_of_twenty_lines_runs_to_its_end() -> Result {
     };
     let none =
         |generation| format!("  PR generation={generation:#x}, there is NO reservation held \n");
-    let held = "  PR generation=0x4, Reservation follows:\n   Key = 0xa\n  \
+    let held = "  PR generation=0x5, Reservation follows:\n   Key = 0xa\n  \
                 scope = LU_SCOPE, type = Write Exclusive, registrants only\n";
     let refused = "PR out: command failed\n";
     let expected = [
         "  PR generation=0x0, \t0 registered reservation key.\n",
         &none(0),
-        &keys(4, "a"),
+        &keys(5, "a"),
         held,
         "persistent reserve out: scsi status: Reservation Conflict\n",
         refused,
         refused,
-        &keys(8, "c"),
-        &none(8),
-        &none(8),
-        "  PR generation=0x9, \t0 registered reservation key.\n",
+        &keys(10, "c"),
+        &none(10),
+        &none(10),
+        "  PR generation=0xb, \t0 registered reservation key.\n",
     ];
     assert_eq!(batch.stdout, expected.concat(), "{}", batch.stderr);
     for said in [
