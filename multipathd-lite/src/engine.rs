@@ -57,6 +57,8 @@ struct MapNotes {
     look_for_holder: bool,
     /// Its table is to be loaded again, whatever it is.
     is_reload_wanted: bool,
+    /// The work under way is to load a table.
+    is_assembly_ordered: bool,
     /// It is to go.
     is_removal_wanted: bool,
     /// It was removed by somebody: it is not made again by itself.

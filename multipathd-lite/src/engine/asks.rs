@@ -9,6 +9,7 @@ use mpath_state::protocol::{Command, DeviceId, Reply, Verb};
 use mpath_state::{PrStatus, StoredKey};
 
 use super::Engine;
+use super::paths::{NEW, REMOVED};
 use crate::ask::{Ask, ReplyTo};
 use crate::model::{Activity, Map, PathUse, Settling};
 use crate::rules::Naming;
@@ -171,6 +172,12 @@ impl Engine {
     }
 
     fn add_path(&mut self, device: DeviceNumber, reply: ReplyTo) {
+        if let Some(path) = self.model_mut().path_mut(device)
+            && path.usage == PathUse::None(REMOVED.to_owned())
+        {
+            path.usage = PathUse::None(NEW.to_owned());
+            path.settling = Settling::Pending;
+        }
         self.tasks.push_back(Task::Read(ReadOrder::Path(device)));
         self.answers.push((reply, Reply::Ok));
     }
@@ -182,7 +189,7 @@ impl Engine {
             .get(&device)
             .and_then(|path| path.map().map(str::to_owned));
         if let Some(path) = self.model_mut().path_mut(device) {
-            path.usage = PathUse::None("removed by a client".to_owned());
+            path.usage = PathUse::None(REMOVED.to_owned());
         }
         self.doubtful.extend(wwid);
         self.answers.push((reply, Reply::Ok));

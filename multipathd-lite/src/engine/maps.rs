@@ -140,6 +140,7 @@ impl Engine {
         }
         let notes = self.maps.entry(wwid.to_owned()).or_default();
         notes.is_busy = true;
+        notes.is_assembly_ordered = order.assemble.is_some();
         notes.look_again_at = None;
         notes.look_for_holder = false;
         notes.is_reload_wanted = false;

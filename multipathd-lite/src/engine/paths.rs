@@ -89,6 +89,9 @@ impl Engine {
             let Some(path) = self.model.paths.get(&device) else {
                 continue;
             };
+            if path.usage == PathUse::None(REMOVED.to_owned()) {
+                continue;
+            }
             match self.rules.exclusion(&path.scsi) {
                 Some(reason) => self.set_usage(device, PathUse::None(reason)),
                 None => fit.push(device),
@@ -196,5 +199,8 @@ pub(super) fn priority(scsi: &ScsiDevice) -> i32 {
     }
 }
 
+/// Why a path is in no map that a client has removed; only a client can add it again.
+pub(super) const REMOVED: &str = "removed by a client";
+
 /// What a path that was not looked at is used for.
-const NEW: &str = crate::model::NOT_LOOKED_AT;
+pub(super) const NEW: &str = crate::model::NOT_LOOKED_AT;

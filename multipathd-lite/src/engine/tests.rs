@@ -537,3 +537,36 @@ fn a_path_in_use_that_cannot_be_settled_is_taken_out_if_there_is_another() {
     stage.carry_out(&second, Verdict::Unsettled);
     assert_eq!(stage.messages(), ["fail_path 8:16"]);
 }
+
+#[test]
+fn a_path_that_a_client_removed_is_added_by_a_client_only() {
+    let mut stage = Stage::new(3, PrStatus::Set);
+    let command = |verb| Command::Path(verb, "sdb".to_owned());
+    assert_eq!(stage.ask(command(Verb::Remove)), Some(Reply::Ok));
+    let order = stage.order();
+    assert_eq!(order.assemble.as_ref().unwrap().paths.len(), 2);
+    stage.carry_out(&order, Verdict::Kept);
+    let found_again = |number| Event::PathRead {
+        device: path(number),
+        found: Some(Box::new(found(number))),
+    };
+    stage.handle(found_again(0));
+    stage.handle(found_again(1));
+    assert!(stage.orders().is_empty());
+    assert_eq!(stage.ask(command(Verb::Add)), Some(Reply::Ok));
+    stage.handle(found_again(1));
+    assert_eq!(stage.order().settle, [path(1)]);
+}
+
+#[test]
+fn a_node_that_unregisters_takes_the_keys_off_all_paths() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    stage.registered = PrStatus::Unset;
+    let unset = Command::UnsetPrStatus("mpatha".to_owned());
+    assert_eq!(stage.ask(unset), Some(Reply::Ok));
+    assert_eq!(
+        stage.engine.model().maps[WWID].pr.registered,
+        PrStatus::Unset
+    );
+    assert_eq!(stage.order().settle, [path(0), path(1)]);
+}

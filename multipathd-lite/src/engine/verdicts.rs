@@ -72,7 +72,9 @@ impl Engine {
         };
         self.answers
             .extend(waiting.into_iter().map(|reply_to| (reply_to, reply())));
-        if !report.problems.is_empty() {
+        // What could not be done now is not to be ordered again and again.
+        let is_in_vain = std::mem::take(&mut notes.is_assembly_ordered) && !report.is_loaded;
+        if is_in_vain || !report.problems.is_empty() {
             let pause = self.retry_pause(&report.wwid);
             self.rest(&report.wwid, pause);
         }

@@ -165,6 +165,8 @@ impl<'a> Work<'a> {
         match self.device {
             None if wanted.groups.is_empty() => Ok(()),
             None => self.create(dm, assembly, &wanted),
+            // Paths that may be wrong are better than none: they are taken out one by one.
+            Some(_) if wanted.groups.is_empty() => Ok(()),
             Some(device) => {
                 let present = FoundMap::read(&self.host.roots, dm, device);
                 let is_present = present.is_ok_and(|found| {

@@ -33,6 +33,27 @@ pub(crate) fn model(now: Instant) -> Model {
     model
 }
 
+/// A host of 1024 maps with 16 paths each.
+pub(crate) fn large_model(now: Instant) -> Model {
+    let mut model = Model::new(now);
+    for unit in 0..1024 {
+        let wwid = format!("36001405{unit:025}");
+        let mut of_unit = map();
+        of_unit.wwid.clone_from(&wwid);
+        of_unit.name = format!("mpath{unit}");
+        let group = &mut of_unit.groups[0];
+        group.paths = (0..16).map(|path| device(unit * 16 + path)).collect();
+        of_unit.groups.truncate(1);
+        for device in of_unit.groups[0].paths.clone() {
+            let mut path = path(device.minor, "sdxyz", &wwid, now);
+            path.dm_state = Some(PathState::Active);
+            model.paths.insert(device, Arc::new(path));
+        }
+        model.maps.insert(wwid, Arc::new(of_unit));
+    }
+    model
+}
+
 fn map() -> Map {
     let group = |state, priority, paths: &[u32]| Group {
         state,

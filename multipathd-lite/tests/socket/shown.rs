@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use insta::assert_snapshot;
+use mpath_state::protocol::MAX_REPLY_LEN;
 use multipathd_lite::answers::{Privilege, Verdict, judge};
 use multipathd_lite::model::Model;
 use multipathd_lite::tally::Tally;
@@ -91,6 +92,24 @@ fn the_daemon() {
     );
     assert_eq!(shown("show config local"), shown("show config"));
     assert_snapshot!(shown("show wildcards"));
+}
+
+#[test]
+fn what_a_large_host_shows_is_within_what_clients_read() {
+    let now = Instant::now();
+    let model = host::large_model(now);
+    let json = answer(&model, "show maps json", now);
+    assert!((json.len() as u64) < MAX_REPLY_LEN, "{}", json.len());
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(document["maps"].as_array().unwrap().len(), 1024);
+    assert_eq!(
+        document["maps"][1023]["path_groups"][0]["paths"][15]["dev"],
+        "sdxyz"
+    );
+    let lines = |command: &str| answer(&model, command, now).lines().count();
+    assert_eq!(lines("show maps"), 1 + 1024);
+    assert_eq!(lines("show paths"), 1 + 1024 * 16);
+    assert_eq!(lines("show topology"), 1024 * (2 + 1 + 16));
 }
 
 #[test]
