@@ -125,6 +125,10 @@ impl EventLoop {
         while !self.engine.has_ended() {
             self.turn()?;
         }
+        // Whoever asked for the end is told of it.
+        for (reply_to, reply) in self.engine.take_answers() {
+            reply_to.answer(reply);
+        }
         Ok(())
     }
 

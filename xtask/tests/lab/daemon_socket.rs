@@ -293,7 +293,15 @@ fn without_time(line: &str) -> String {
 
 /// Values by their place in a document, but for those that only we have.
 fn collect(place: &str, value: &serde_json::Value, found: &mut Vec<(String, String)>) {
-    const OWN: &[&str] = &["reservations", "registration", "uuid", "hcil", "map_loads"];
+    const OWN: &[&str] = &[
+        "reservations",
+        "registration",
+        "initiator_port",
+        "target_port",
+        "uuid",
+        "hcil",
+        "map_loads",
+    ];
     match value {
         serde_json::Value::Object(object) => {
             for (key, value) in object
