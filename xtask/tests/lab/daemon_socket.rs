@@ -268,7 +268,11 @@ fn answers(name: &str) -> Result<Vec<(String, String)>> {
     let answer = |question: &&str| -> Result<(String, String)> {
         let question = question.replace("NAME", name);
         let finished = run("multipathd", [format!("-k{question}")])?;
-        let text: Vec<String> = finished.stdout.lines().map(without_time).collect();
+        let mut text: Vec<String> = finished.stdout.lines().map(without_time).collect();
+        if question.starts_with("show paths") {
+            // theirs in the order in which they were found
+            text.sort();
+        }
         let answer = format!("{}\n{}", finished.code(), text.join("$\n"));
         Ok((question, answer))
     };
