@@ -125,6 +125,10 @@ impl EventLoop {
         while !self.engine.has_ended() {
             self.turn()?;
         }
+        // Whoever asked for the end is told of it.
+        for (reply_to, reply) in self.engine.take_answers() {
+            reply_to.answer(reply);
+        }
         Ok(())
     }
 
@@ -315,3 +319,54 @@ const MAX_READY: usize = 64;
 /// Maps worked on at once, and as many errands. A map whose paths hang keeps a thread for seconds:
 /// more than the ten maps of an array that dies.
 const MAX_WORKERS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use dm_multipath::Roots;
+    use mpath_state::protocol::{Command, Reply};
+    use mpathpersist::Host;
+
+    use super::*;
+    use crate::ReplyTo;
+    use crate::rules::{Files, Rules};
+
+    /// Once the answer was left behind in a loop that had ended, and the client saw its connection
+    /// close.
+    #[test]
+    fn whoever_asks_for_the_end_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let host = Host {
+            roots: Roots {
+                sys: at("sys"),
+                dev: at("dev"),
+                ..Roots::default()
+            },
+            config: mpath_state::config::ConfigFiles {
+                main: at("multipath.conf"),
+                dir: at("conf.d"),
+            },
+            run_dir: at("run"),
+            ..Host::default()
+        };
+        let files = Files {
+            bindings: at("bindings"),
+            wwids: at("wwids"),
+        };
+        let rules = Rules::load(&host, &files);
+        let tools = Tools {
+            host: Arc::new(host),
+            files: Arc::new(files),
+        };
+        let event_loop = EventLoop::new(Engine::new(rules, Instant::now()), tools).unwrap();
+        let (sender, receiver) = channel();
+        let answer = move |reply| sender.send(reply).unwrap();
+        event_loop
+            .handle()
+            .ask(Command::Shutdown, ReplyTo::new(answer));
+        event_loop.run().unwrap();
+        assert_eq!(receiver.try_recv(), Ok(Reply::Ok));
+    }
+}

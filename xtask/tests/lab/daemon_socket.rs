@@ -268,7 +268,11 @@ fn answers(name: &str) -> Result<Vec<(String, String)>> {
     let answer = |question: &&str| -> Result<(String, String)> {
         let question = question.replace("NAME", name);
         let finished = run("multipathd", [format!("-k{question}")])?;
-        let text: Vec<String> = finished.stdout.lines().map(without_time).collect();
+        let mut text: Vec<String> = finished.stdout.lines().map(without_time).collect();
+        if question.starts_with("show paths") {
+            // theirs in the order in which they were found
+            text.sort();
+        }
         let answer = format!("{}\n{}", finished.code(), text.join("$\n"));
         Ok((question, answer))
     };
@@ -293,7 +297,15 @@ fn without_time(line: &str) -> String {
 
 /// Values by their place in a document, but for those that only we have.
 fn collect(place: &str, value: &serde_json::Value, found: &mut Vec<(String, String)>) {
-    const OWN: &[&str] = &["reservations", "registration", "uuid", "hcil", "map_loads"];
+    const OWN: &[&str] = &[
+        "reservations",
+        "registration",
+        "initiator_port",
+        "target_port",
+        "uuid",
+        "hcil",
+        "map_loads",
+    ];
     match value {
         serde_json::Value::Object(object) => {
             for (key, value) in object
