@@ -86,7 +86,7 @@ pub(crate) struct Run {
     pub(crate) effects: Effects,
     /// Whether a path was out of reach from the start.
     pub(crate) has_dead_paths: bool,
-    /// The reservation read last, if one was read.
+    /// The reservation that the transaction heard of last, if of any.
     pub(crate) last_reservation: Option<Option<Reservation>>,
 }
 
@@ -117,6 +117,8 @@ struct Stage {
     per_party: BTreeMap<Party, u64>,
     flow: Flow,
     run: Run,
+    /// Reservations on their way: a read that several paths were asked for ends with the first.
+    readings: BTreeMap<Ticket, Option<Reservation>>,
     shown_state: &'static str,
 }
 
@@ -224,6 +226,7 @@ impl World {
                 has_dead_paths,
                 last_reservation: None,
             },
+            readings: BTreeMap::new(),
             shown_state: "",
         }
         .play()
@@ -319,6 +322,9 @@ impl Stage {
         if self.world.echoes && is_awaited {
             let at = self.now + ECHO;
             self.schedule(at, party, word.to_owned(), event.clone());
+        }
+        if let Some(found) = self.readings.remove(&ticket) {
+            self.run.last_reservation = Some(found);
         }
         self.transaction.handle_event(self.now, event);
     }
@@ -435,7 +441,7 @@ impl Stage {
                 let latency = latency(&word);
                 let answer = match (command, word.as_str()) {
                     (Command::In(cdb), "good" | "slow" | "late") => {
-                        Some(self.read(cdb.action, cdb.allocation_length))
+                        Some(self.read(*ticket, cdb.action, cdb.allocation_length))
                     }
                     _ => answered(&word),
                 };
@@ -452,7 +458,7 @@ impl Stage {
         }
     }
 
-    fn read(&mut self, action: InAction, room: u16) -> Answer {
+    fn read(&mut self, ticket: Ticket, action: InAction, room: u16) -> Answer {
         let readings = &mut self.world.readings;
         if action == InAction::READ_FULL_STATUS && readings.registrants.is_empty() {
             return answered("invalid").expect("it answers");
@@ -466,12 +472,12 @@ impl Stage {
             }
             InAction::READ_RESERVATION => {
                 let found = next(&mut readings.reservations);
-                self.run.last_reservation = Some(found);
+                self.readings.insert(ticket, found);
                 ReadReservation::new(generation, found).encode()
             }
             InAction::READ_FULL_STATUS => {
                 let found = next(&mut readings.registrants);
-                self.run.last_reservation = Some(held_by(&found));
+                self.readings.insert(ticket, held_by(&found));
                 full_status(generation, &found)
             }
             other => panic!("{other} is not scripted"),
