@@ -123,6 +123,11 @@ fn judge(request: &Request, run: &Run) {
         }
         (Request::Register(register), Outcome::Done) => {
             let registration = run.effects.registration.as_ref();
+            // Another node has shut this one out since, as it would one disk.
+            if registration == Some(&Registration::Unregistered) && run.trace.contains("Restoring")
+            {
+                return;
+            }
             let Some(Registration::Registered { key, paths, .. }) = registration else {
                 panic!("registered, but not noted\n{}", run.trace);
             };
@@ -413,6 +418,29 @@ fn an_answer_nobody_waits_for_is_not_judged() {
     assert_eq!(run.last_reservation, Some(None), "{}", run.trace);
     judge(&request, &run);
     assert_eq!(kind(&run.outcome), "done");
+    // It does say it, while the next question is under way.
+    let scripts = ["good hang | usable | hang", "good | usable | slow", "good"];
+    let run = World::new(&release(7), &scripts)
+        .reservations(&[(0xa, 5), (0xb, 5)])
+        .run(release(7));
+    assert!(run.trace.contains("2 ► slow"), "{}", run.trace);
+    judge(&release(7), &run);
+    assert_eq!(kind(&run.outcome), "done");
+}
+
+/// The first path had registered, and has no registration any more when it is asked again: as on
+/// one disk, the command was executed, and somebody has preempted this node since.
+#[test]
+fn a_registration_that_was_preempted_at_once_is_done() {
+    let request = register(0, 0xa);
+    let scripts = [
+        "good conflict standby | dead | standby",
+        "good not-sent | dead | standby",
+    ];
+    let run = World::new(&request, &scripts).run(request.clone());
+    judge(&request, &run);
+    assert_eq!(kind(&run.outcome), "done");
+    assert_eq!(run.effects.registration, Some(Registration::Unregistered));
 }
 
 /// Types are open values: one that is not named yet is held by its key, as any other.

@@ -117,8 +117,9 @@ struct Stage {
     per_party: BTreeMap<Party, u64>,
     flow: Flow,
     run: Run,
-    /// Reservations on their way: a read that several paths were asked for ends with the first.
-    readings: BTreeMap<Ticket, Option<Reservation>>,
+    /// Reservations on their way, and the state that asked: a read that several paths were asked
+    /// for ends with the first answer.
+    readings: BTreeMap<Ticket, (&'static str, Option<Reservation>)>,
     shown_state: &'static str,
 }
 
@@ -323,7 +324,9 @@ impl Stage {
             let at = self.now + ECHO;
             self.schedule(at, party, word.to_owned(), event.clone());
         }
-        if let Some(found) = self.readings.remove(&ticket) {
+        if let Some((asked_by, found)) = self.readings.remove(&ticket)
+            && asked_by == self.transaction.state_name()
+        {
             self.run.last_reservation = Some(found);
         }
         self.transaction.handle_event(self.now, event);
@@ -463,6 +466,7 @@ impl Stage {
         if action == InAction::READ_FULL_STATUS && readings.registrants.is_empty() {
             return answered("invalid").expect("it answers");
         }
+        let asked_by = self.transaction.state_name();
         let generation = next(&mut readings.generations);
         let mut data = match action {
             InAction::READ_KEYS => {
@@ -472,12 +476,13 @@ impl Stage {
             }
             InAction::READ_RESERVATION => {
                 let found = next(&mut readings.reservations);
-                self.readings.insert(ticket, found);
+                self.readings.insert(ticket, (asked_by, found));
                 ReadReservation::new(generation, found).encode()
             }
             InAction::READ_FULL_STATUS => {
                 let found = next(&mut readings.registrants);
-                self.readings.insert(ticket, held_by(&found));
+                let reservation = held_by(&found);
+                self.readings.insert(ticket, (asked_by, reservation));
                 full_status(generation, &found)
             }
             other => panic!("{other} is not scripted"),
