@@ -13,7 +13,7 @@ use pr_policy::{
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngSeed, TestRunner};
 use scsi_pr::{InAction, ReservationKey, ReservationType};
 
 use crate::narrate::{
@@ -123,7 +123,12 @@ fn judge(request: &Request, run: &Run) {
         }
         (Request::Register(register), Outcome::Done) => {
             let registration = run.effects.registration.as_ref();
-            let Some(Registration::Registered { key, paths }) = registration else {
+            // Another node has shut this one out since, as it would one disk.
+            if registration == Some(&Registration::Unregistered) && run.trace.contains("Restoring")
+            {
+                return;
+            }
+            let Some(Registration::Registered { key, paths, .. }) = registration else {
                 panic!("registered, but not noted\n{}", run.trace);
             };
             assert_eq!(*key, register.new_key, "{}", run.trace);
@@ -347,10 +352,15 @@ fn takeovers_reach_every_state() {
     }
 }
 
+/// The same stories at each run: a change fails for what it changes. PROPTEST_RNG_SEED and
+/// PROPTEST_CASES find others.
+const SEED: RngSeed = RngSeed::Fixed(1);
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 1_500,
         failure_persistence: None,
+        rng_seed: SEED,
         ..ProptestConfig::default()
     })]
 
@@ -393,6 +403,44 @@ proptest! {
         prop_assert!(!is_forced || run.trace.contains("FanningOut"), "{}", run.trace);
         prop_assert!(has_usable || run.actions.is_empty(), "{}", run.trace);
     }
+}
+
+/// A path that hesitates is not waited for: another one is asked as well. What that one would have
+/// said, once the first has answered, nobody hears.
+#[test]
+fn an_answer_nobody_waits_for_is_not_judged() {
+    let request = release(5);
+    let slow = "good | usable | slow";
+    let run = World::new(&request, &[slow, slow, "dead: good"])
+        .reservations(&[(0, 0), (0xa, 5)])
+        .run(request.clone());
+    assert_eq!(run.actions.matches("READ RESERVATION").count(), 2);
+    assert_eq!(run.last_reservation, Some(None), "{}", run.trace);
+    judge(&request, &run);
+    assert_eq!(kind(&run.outcome), "done");
+    // It does say it, while the next question is under way.
+    let scripts = ["good hang | usable | hang", "good | usable | slow", "good"];
+    let run = World::new(&release(7), &scripts)
+        .reservations(&[(0xa, 5), (0xb, 5)])
+        .run(release(7));
+    assert!(run.trace.contains("2 ► slow"), "{}", run.trace);
+    judge(&release(7), &run);
+    assert_eq!(kind(&run.outcome), "done");
+}
+
+/// The first path had registered, and has no registration any more when it is asked again: as on
+/// one disk, the command was executed, and somebody has preempted this node since.
+#[test]
+fn a_registration_that_was_preempted_at_once_is_done() {
+    let request = register(0, 0xa);
+    let scripts = [
+        "good conflict standby | dead | standby",
+        "good not-sent | dead | standby",
+    ];
+    let run = World::new(&request, &scripts).run(request.clone());
+    judge(&request, &run);
+    assert_eq!(kind(&run.outcome), "done");
+    assert_eq!(run.effects.registration, Some(Registration::Unregistered));
 }
 
 /// Types are open values: one that is not named yet is held by its key, as any other.

@@ -86,7 +86,7 @@ pub(crate) struct Run {
     pub(crate) effects: Effects,
     /// Whether a path was out of reach from the start.
     pub(crate) has_dead_paths: bool,
-    /// The reservation read last, if one was read.
+    /// The reservation that the transaction heard of last, if of any.
     pub(crate) last_reservation: Option<Option<Reservation>>,
 }
 
@@ -117,6 +117,9 @@ struct Stage {
     per_party: BTreeMap<Party, u64>,
     flow: Flow,
     run: Run,
+    /// Reservations on their way, and the state that asked: a read that several paths were asked
+    /// for ends with the first answer.
+    readings: BTreeMap<Ticket, (&'static str, Option<Reservation>)>,
     shown_state: &'static str,
 }
 
@@ -224,6 +227,7 @@ impl World {
                 has_dead_paths,
                 last_reservation: None,
             },
+            readings: BTreeMap::new(),
             shown_state: "",
         }
         .play()
@@ -319,6 +323,11 @@ impl Stage {
         if self.world.echoes && is_awaited {
             let at = self.now + ECHO;
             self.schedule(at, party, word.to_owned(), event.clone());
+        }
+        if let Some((asked_by, found)) = self.readings.remove(&ticket)
+            && asked_by == self.transaction.state_name()
+        {
+            self.run.last_reservation = Some(found);
         }
         self.transaction.handle_event(self.now, event);
     }
@@ -435,7 +444,7 @@ impl Stage {
                 let latency = latency(&word);
                 let answer = match (command, word.as_str()) {
                     (Command::In(cdb), "good" | "slow" | "late") => {
-                        Some(self.read(cdb.action, cdb.allocation_length))
+                        Some(self.read(*ticket, cdb.action, cdb.allocation_length))
                     }
                     _ => answered(&word),
                 };
@@ -452,11 +461,12 @@ impl Stage {
         }
     }
 
-    fn read(&mut self, action: InAction, room: u16) -> Answer {
+    fn read(&mut self, ticket: Ticket, action: InAction, room: u16) -> Answer {
         let readings = &mut self.world.readings;
         if action == InAction::READ_FULL_STATUS && readings.registrants.is_empty() {
             return answered("invalid").expect("it answers");
         }
+        let asked_by = self.transaction.state_name();
         let generation = next(&mut readings.generations);
         let mut data = match action {
             InAction::READ_KEYS => {
@@ -466,12 +476,13 @@ impl Stage {
             }
             InAction::READ_RESERVATION => {
                 let found = next(&mut readings.reservations);
-                self.run.last_reservation = Some(found);
+                self.readings.insert(ticket, (asked_by, found));
                 ReadReservation::new(generation, found).encode()
             }
             InAction::READ_FULL_STATUS => {
                 let found = next(&mut readings.registrants);
-                self.run.last_reservation = Some(held_by(&found));
+                let reservation = held_by(&found);
+                self.readings.insert(ticket, (asked_by, reservation));
                 full_status(generation, &found)
             }
             other => panic!("{other} is not scripted"),
