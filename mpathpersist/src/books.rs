@@ -11,7 +11,9 @@ use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::protocol::{Command, DeviceId, Reply};
 use mpath_state::record::{Intent, MapLock, MapRecord, Nexus};
 use mpath_state::{PrStatus, StoredKey};
-use pr_policy::{Effects, Holding, KeyPlan, Membership, PathId, Registration, Request, Snapshot};
+use pr_policy::{
+    Effects, Holding, KeyPlan, Membership, Others, PathId, Registration, Request, Snapshot,
+};
 
 use crate::daemon::Daemon;
 use crate::leftover;
@@ -199,9 +201,10 @@ impl<'a> Books<'a> {
     ) {
         match registration {
             Registration::Unregistered => forget_registration(record),
-            Registration::Registered { key, paths } => {
+            Registration::Registered { key, paths, others } => {
                 record.registered = PrStatus::Set;
-                if record.key.is_some_and(|stored| stored.key != *key) {
+                let is_another = record.key.is_some_and(|stored| stored.key != *key);
+                if is_another || *others == Others::Removed {
                     record.nexuses.clear();
                 }
                 record.key = Some(StoredKey {

@@ -54,7 +54,7 @@ pub use keys::{ConfiguredKey, KeyPlan, KeyRefusal, authorise};
 pub use limits::Limits;
 #[cfg(feature = "world")]
 pub use mutation::Mutation;
-pub use outcome::{Effects, Holding, Outcome, Registration};
+pub use outcome::{Effects, Holding, Others, Outcome, Registration};
 pub use path_return::{Membership, PathReturn, Settlement, Trust};
 pub use recovery::recovery;
 pub use request::{

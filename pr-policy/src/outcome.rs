@@ -82,9 +82,20 @@ pub enum Registration {
         key: ReservationKey,
         /// The paths known to carry it.
         paths: Vec<PathId>,
+        /// What is known of all others.
+        others: Others,
     },
     /// No path of this node is registered.
     Unregistered,
+}
+
+/// What has become of this node's registrations on nexuses that a change does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// They are what they were.
+    AsBefore,
+    /// There are none any more: this node preempted its own key, on dead paths as well.
+    Removed,
 }
 
 /// This node's part in the reservation after a request.

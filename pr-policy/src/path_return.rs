@@ -29,7 +29,7 @@ use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
 use crate::mutation::Mutation;
-use crate::outcome::{Effects, Holding, Outcome, Registration};
+use crate::outcome::{Effects, Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Read, Register, RegisterMode, Request};
 use crate::snapshot::{PathId, PathState, Snapshot};
@@ -461,6 +461,7 @@ impl PathReturn {
         self.job.effects.registration = self.key().map(|key| Registration::Registered {
             key,
             paths: Vec::from([self.path]),
+            others: Others::AsBefore,
         });
         Step::Ended(Settlement::Reinstate)
     }

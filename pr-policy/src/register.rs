@@ -15,7 +15,7 @@ use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
-use crate::outcome::{Holding, Registration};
+use crate::outcome::{Holding, Others, Registration};
 use crate::reading::Progress;
 use crate::request::{Register, RegisterMode};
 use crate::snapshot::{PathId, PathState};
@@ -199,6 +199,7 @@ impl Job {
         Registration::Registered {
             key: register.new_key,
             paths,
+            others: Others::AsBefore,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::broadcast::{Broadcast, BroadcastEnd};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
-use crate::outcome::{Holding, Outcome, Registration};
+use crate::outcome::{Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Register, RegisterMode, Request};
 use crate::snapshot::PathState;
@@ -150,6 +150,7 @@ impl Takeover {
         let registered = Registration::Registered {
             key: self.key(),
             paths,
+            others: Others::Removed,
         };
         (job.effects.registration, job.effects.holding) = match self.goal {
             Goal::Kept(held) | Goal::Spared(held) => (Some(registered), Some(Holding::Held(held))),

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 use scsi_pr::{ReservationKey, ReservationType};
 
-use crate::outcome::{Effects, Holding, Registration};
+use crate::outcome::{Effects, Holding, Others, Registration};
 use crate::request::Request;
 use crate::snapshot::PathId;
 
@@ -32,8 +32,8 @@ impl Record {
                 self.key = None;
                 self.nexuses.clear();
             }
-            Some(Registration::Registered { key, paths }) => {
-                if self.key.replace(*key) != Some(*key) {
+            Some(Registration::Registered { key, paths, others }) => {
+                if self.key.replace(*key) != Some(*key) || *others == Others::Removed {
                     self.nexuses.clear();
                 }
                 if let Some(request) = request {
@@ -49,5 +49,36 @@ impl Record {
             Some(Holding::NotHeld) => self.holding = None,
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn registered(paths: impl IntoIterator<Item = u32>, others: Others) -> Effects {
+        Effects {
+            registration: Some(Registration::Registered {
+                key: ReservationKey(0xa),
+                paths: paths.into_iter().map(PathId).collect(),
+                others,
+            }),
+            ..Effects::default()
+        }
+    }
+
+    /// What a takeover has purged must not be missed later.
+    #[test]
+    fn nexuses_are_added_unless_the_others_are_gone() {
+        let mut record = Record::default();
+        let mut enter = |effects: Effects| {
+            record.enter(&effects, None);
+            record.nexuses.iter().copied().collect::<Vec<_>>()
+        };
+        assert_eq!(enter(registered([0, 1], Others::AsBefore)), [0, 1]);
+        assert_eq!(enter(registered([2], Others::AsBefore)), [0, 1, 2]);
+        assert_eq!(enter(registered([0, 2], Others::Removed)), [0, 2]);
     }
 }

@@ -1,6 +1,8 @@
 //! What happens in a transaction, in words short enough for a snapshot.
 
-use pr_policy::{Action, Command, Effects, Holding, Outcome, Parameters, Path, PathId, PathState};
+use pr_policy::{
+    Action, Command, Effects, Holding, Others, Outcome, Parameters, Path, PathId, PathState,
+};
 use pr_policy::{
     Clear, Preempt, Read, Register, RegisterAndMove, RegisterMode, Release, Reserve, VictimCommands,
 };
@@ -84,9 +86,12 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
 pub(crate) fn effects(effects: &Effects) -> String {
     let mut text = String::new();
     match &effects.registration {
-        Some(Registration::Registered { key, paths }) => {
+        Some(Registration::Registered { key, paths, others }) => {
             let paths: Vec<String> = paths.iter().map(|path| path.0.to_string()).collect();
             text += &format!("; registered {key} on {}", paths.join(" "));
+            if *others == Others::Removed {
+                text += " alone";
+            }
         }
         Some(Registration::Unregistered) => text += "; unregistered",
         None => {}
