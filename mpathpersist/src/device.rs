@@ -118,7 +118,7 @@ impl<'a> Device<'a> {
     }
 
     /// Completes or ends what a process that was killed has left behind on the map: resumes it
-    /// first of all, then does what [`recovery`] says. `None`: nothing was left behind.
+    /// first of all, then does what [`pr_policy::recovery`] says. `None`: nothing was left behind.
     ///
     /// # Errors
     /// Somebody works on the map and does not end within `patience`, or the request could not be
