@@ -21,9 +21,10 @@ fn what_a_killed_command_left_is_finished_at_once() -> Result {
         r#"{{"version":1,"operation":"RELEASE","request":"RELEASE","pid":1,
             "arguments":{arguments}}}"#
     );
-    std::fs::write(&journal, entry).context(|| journal.clone())?;
+    // First of all: the daemon, which looks after every command, may find the entry at once.
     run("dmsetup", ["suspend", "--noflush", "--nolockfs", &node.map])?.succeeded()?;
     assert!(node.is_suspended()?);
+    std::fs::write(&journal, entry).context(|| journal.clone())?;
     // The kernel closes what a killed process had open.
     let lock = std::fs::OpenOptions::new()
         .append(true)
