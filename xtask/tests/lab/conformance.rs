@@ -97,6 +97,8 @@ fn compare(lab: &Lab, fabric: Fabric, seeds: impl IntoIterator<Item = u64>) -> R
             break;
         }
     }
+    // The kernel cannot let go of a LUN in whatever state a sequence ends.
+    target.reset()?;
     let commands: usize = tally.0.values().sum();
     println!("{commands} commands in {sequences} sequences over {fabric:?}\n{tally}");
     let count = differences.len();
