@@ -147,11 +147,7 @@ fn signals_reconfigure_and_end_it() -> Result {
     run("kill", ["-TERM", &pid])?.succeeded()?;
     let status = node.daemon.wait().context(|| "cannot wait".to_owned())?;
     assert!(status.success(), "{status}");
-    assert!(
-        began.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < BUSY, "{:?}", began.elapsed());
     assert_eq!(
         run("dmsetup", ["table", &node.map])?.succeeded()?.stdout,
         table
@@ -285,8 +281,9 @@ fn answers(name: &str) -> Result<Vec<(String, String)>> {
     Ok(answers)
 }
 
-/// The bar and the seconds until the next check.
+/// Without the bar and the seconds until the next check, and what was done to the map a moment ago.
 fn without_time(line: &str) -> String {
+    let line = line.trim_start_matches("create: ");
     let is_time = |word: &str| word.contains('/') && word.starts_with(|c: char| c.is_ascii_digit());
     let is_bar = |word: &str| word.len() > 5 && word.chars().all(|c| c == 'X' || c == '.');
     let words = line
@@ -305,6 +302,7 @@ fn collect(place: &str, value: &serde_json::Value, found: &mut Vec<(String, Stri
         "uuid",
         "hcil",
         "map_loads",
+        "action",
     ];
     match value {
         serde_json::Value::Object(object) => {
@@ -363,9 +361,13 @@ fn nobody_waits_for_hanging_paths_or_hostile_clients() -> Result {
         "show maps while all paths hang: median {:?}, slowest {:?}",
         times[10], times[19]
     );
-    assert!(times[19] < Duration::from_millis(500), "{times:?}");
+    assert!(times[19] < BUSY, "{times:?}");
     Ok(())
 }
+
+/// For what takes milliseconds, in an emulated guest on a busy machine; a path that hangs does so
+/// for minutes.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// A daemon that starts takes about a second in the guest.
 const PATIENCE: Duration = Duration::from_secs(30);
