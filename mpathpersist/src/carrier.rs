@@ -4,7 +4,6 @@ use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
 use dm_multipath::Roots;
-use dm_multipath::sys::dm::{SuspendFlags, UdevCookie};
 use dm_multipath::sys::{DmControl, DmError};
 use pr_policy::{Outcome, Transaction};
 
@@ -61,8 +60,8 @@ impl<'a> Carrier<'a> {
     pub(crate) fn resume(&self, map: &OpenMap) -> Result<(), DmError> {
         match self {
             Self::Kernel { dm, .. } => {
-                let (flags, cookie) = (SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
-                dm.resume(map.device().into(), flags, cookie)
+                let device = map.device();
+                KernelMap { dm, device }.resume()
             }
             // Nothing waits there: it has no I/O.
             Self::Sandbox(_) => Ok(()),

@@ -9,7 +9,7 @@ use dm_multipath::scsi::{self, ScsiState};
 use dm_multipath::sys::apart::{self, Apart};
 use dm_multipath::sys::dm::{SuspendFlags, UdevCookie};
 use dm_multipath::sys::sg::{self, SgCommand, SgData, SgError, SgReply, SgWorker};
-use dm_multipath::sys::{DmControl, DmName};
+use dm_multipath::sys::{DmControl, DmError, DmName};
 use dm_multipath::{DeviceNumber, Roots};
 use pr_policy::{Action, Answer, Command, Event, PathId, PathState, Success, Ticket, Transaction};
 use scsi_pr::{AnswerClass, Sense, Status};
@@ -59,14 +59,15 @@ impl KernelMap<'_> {
 
     /// Resumes the map, whatever happened before; on a map that is not suspended this does
     /// nothing.
-    fn resume(&self) {
-        for _ in 0..MAX_RESUMES {
+    pub(crate) fn resume(&self) -> Result<(), DmError> {
+        let mut tries = 0;
+        loop {
             let device = DmName::Device(self.device);
-            let resumed = self
-                .dm
-                .resume(device, SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
-            if resumed.is_ok() {
-                return;
+            let (flags, cookie) = (SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
+            let resumed = self.dm.resume(device, flags, cookie);
+            tries += 1;
+            if resumed.is_ok() || tries == MAX_RESUMES {
+                return resumed;
             }
             std::thread::sleep(RESUME_PAUSE);
         }
@@ -78,7 +79,7 @@ struct ResumedEvenSo<'a>(KernelMap<'a>);
 
 impl Drop for ResumedEvenSo<'_> {
     fn drop(&mut self) {
-        self.0.resume();
+        let _ = self.0.resume();
     }
 }
 
@@ -176,7 +177,7 @@ impl<'a> KernelHands<'a> {
         while let Some(action) = transaction.poll_action() {
             match action {
                 Action::Resume { ticket } => {
-                    self.map.resume();
+                    let _ = self.map.resume();
                     log.tell(transaction, self.now(), Some(Event::Resumed { ticket }));
                     return true;
                 }
@@ -192,7 +193,7 @@ impl<'a> KernelHands<'a> {
             }
         }
         if transaction.outcome().is_some() {
-            self.map.resume();
+            let _ = self.map.resume();
             return true;
         }
         let event = self.wait(transaction.poll_timeout()).unwrap_or_default();
@@ -256,9 +257,12 @@ impl Hands for KernelHands<'_> {
             io::Error::new(error.kind(), text)
         })?;
         if event_log::replay(&log, transaction).is_none() || log.is_empty() {
-            self.map.resume();
+            let now = match self.map.resume() {
+                Ok(()) => "it is resumed now".to_owned(),
+                Err(error) => format!("it cannot be resumed ({error}): try 'dmsetup resume'"),
+            };
             return Err(io::Error::other(format!(
-                "process {pid} died while it had the map suspended; it is resumed now"
+                "process {pid} died while it had the map suspended; {now}"
             )));
         }
         Ok(())

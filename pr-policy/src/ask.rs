@@ -29,8 +29,7 @@ pub(crate) struct Asking {
 enum Round {
     First,
     /// RESERVE again, through the paths that did not answer: a nexus that holds may repeat it,
-    /// and no other.
-    /// The first of them is named.
+    /// and no other. The first of them is named.
     Again(PathId),
 }
 
