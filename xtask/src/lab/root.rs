@@ -123,11 +123,30 @@ impl Root {
     pub fn program(&self, inside: &str) -> Command {
         let mut command = Command::new(self.path("lib64/ld-linux-x86-64.so.2"));
         let libraries = self.path("usr/lib/x86_64-linux-gnu");
+        // depmod is a link to kmod, which goes by the name that it is called by.
         command
+            .arg("--argv0")
+            .arg(inside)
             .arg("--library-path")
             .arg(libraries)
-            .arg(self.path(inside));
+            .arg(self.resolved(inside));
         command
+    }
+
+    /// The file that a path of the guest leads to: an absolute link starts at this root, not at
+    /// that of the machine, which may have no such file, or another one.
+    fn resolved(&self, inside: &str) -> PathBuf {
+        let mut path = self.path(inside);
+        for _ in 0..MOST_LINKS {
+            let Ok(target) = fs::read_link(&path) else {
+                break;
+            };
+            path = match target.strip_prefix("/") {
+                Ok(inside) => self.folder.join(inside),
+                Err(_) => path.with_file_name(target),
+            };
+        }
+        path
     }
 
     /// Makes an ext4 image of it. Its files may belong to whoever runs this: in the guest
@@ -162,6 +181,9 @@ impl Root {
         symlink(target, &path).context(|| format!("cannot link {}", path.display()))
     }
 }
+
+/// As many as Linux follows.
+const MOST_LINKS: usize = 40;
 
 /// A sparse file: what is not used is not stored.
 const IMAGE_SIZE: &str = "768M";
@@ -233,3 +255,22 @@ const FILES: &[(&str, &str)] = &[
         "InitiatorName=iqn.2024-01.lab:node1\n",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_of_the_guest_does_not_lead_out_of_it() -> Result {
+        let folder = tempfile::tempdir().context(|| "no temporary folder".to_owned())?;
+        let root = Root::create(&folder.path().join("root"))?;
+        root.write("usr/bin/kmod", "")?;
+        root.link("usr/bin/tool", "kmod")?;
+        root.link("usr/sbin/depmod", "/bin/tool")?;
+        let kmod = |path: &str| root.path(path).canonicalize();
+        let resolved = root.resolved("usr/sbin/depmod").canonicalize();
+        assert_eq!(resolved.ok(), kmod("usr/bin/kmod").ok());
+        assert_eq!(root.resolved("usr/bin/kmod"), root.path("usr/bin/kmod"));
+        Ok(())
+    }
+}
