@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: what the project is for, in a minute, on any machine: the real program on
 //! a simulated array, and next to it the same commands on one disk with one path.
 
+mod picture;
 mod stage;
 mod story;
 
@@ -35,6 +36,31 @@ pub fn run(workspace: &Path) -> Result {
     )
     .context(|| "cannot write to standard output".to_owned())
 }
+
+/// Draws the story anew for the README.
+///
+/// # Errors
+/// As [`run`].
+pub fn draw(workspace: &Path) -> Result {
+    let file = workspace.join(PICTURE);
+    let picture = picture(workspace)?;
+    std::fs::write(&file, picture).context(|| format!("cannot write {}", file.display()))
+}
+
+/// The picture as it is to be.
+///
+/// # Errors
+/// As [`run`].
+pub fn picture(workspace: &Path) -> Result<String> {
+    let program = build(workspace)?;
+    let folder = tempfile::tempdir().context(|| "cannot make a folder".to_owned())?;
+    let mut told = Vec::new();
+    tell(&program, folder.path(), Color::On, &mut told)?;
+    Ok(picture::draw(&String::from_utf8_lossy(&told)))
+}
+
+/// Where the README's picture is.
+pub const PICTURE: &str = "docs/demo.svg";
 
 /// Tells the story with a program, in a folder that is empty.
 ///

@@ -22,7 +22,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Show what the project is for, in a minute, on a simulated array (nothing is needed)
-    Demo,
+    Demo {
+        /// Draw it anew as the picture of the README, and show nothing
+        #[arg(long)]
+        picture: bool,
+    },
     /// Run everything that must hold before a change lands
     Ci,
     /// Check the house rules that no compiler checks
@@ -73,7 +77,8 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<ExitCode> {
     match task {
-        Task::Demo => demo::run(&workspace()).map(|()| ExitCode::SUCCESS),
+        Task::Demo { picture: false } => demo::run(&workspace()).map(|()| ExitCode::SUCCESS),
+        Task::Demo { picture: true } => demo::draw(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Tidy => ci::run_tidy(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Check { deep, arguments } => {

@@ -27,6 +27,14 @@ fn the_demo() {
 }
 
 #[test]
+fn the_picture_of_the_readme_is_the_demo() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let drawn = std::fs::read_to_string(workspace.join(demo::PICTURE)).unwrap();
+    let is_current = demo::picture(workspace).unwrap() == drawn;
+    assert!(is_current, "draw it anew: cargo xtask demo --picture");
+}
+
+#[test]
 fn colours_change_nothing_but_colours() {
     let mut plain = String::new();
     let colored = told(Color::On);
