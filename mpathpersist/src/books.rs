@@ -11,9 +11,7 @@ use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::protocol::{Command, DeviceId, Reply};
 use mpath_state::record::{Intent, MapLock, MapRecord, Nexus};
 use mpath_state::{PrStatus, StoredKey};
-use pr_policy::{
-    Effects, Holding, KeyPlan, Membership, Others, PathId, Registration, Request, Snapshot,
-};
+use pr_policy::{Effects, Holding, KeyPlan, Others, PathId, Registration, Request, Snapshot};
 
 use crate::daemon::Daemon;
 use crate::leftover;
@@ -64,16 +62,6 @@ impl<'a> Books<'a> {
         let read = self.lock.read();
         let record = self.note_error(read).flatten();
         Remembered(record.filter(|record| record.registered == PrStatus::Set))
-    }
-
-    /// Whether this node belongs to those who are registered, as far as it remembers.
-    pub(crate) fn membership(&mut self) -> Membership {
-        let read = self.lock.read();
-        match self.note_error(read).flatten() {
-            None => Membership::Never,
-            Some(record) if record.registered == PrStatus::Set => Membership::Lasting,
-            Some(_) => Membership::Ended,
-        }
     }
 
     /// Announces the request. A journal that cannot be written must not keep a fencing command
@@ -151,27 +139,6 @@ impl<'a> Books<'a> {
         self.tell_effects(effects);
         let cleared = self.lock.journal().clear();
         self.note_error(cleared);
-    }
-
-    /// Enters what the return of a path changed: not the key, nor how it was registered.
-    pub(crate) fn record_return(&mut self, effects: &Effects) {
-        let read = self.lock.read();
-        let known = self.note_error(read).flatten();
-        let Some((mut record, registration)) = known.zip(effects.registration.as_ref()) else {
-            return;
-        };
-        match registration {
-            Registration::Unregistered => forget_registration(&mut record),
-            Registration::Registered { paths, .. } => {
-                self.remember_nexuses(&mut record, paths);
-            }
-        }
-        if let Some(holding) = effects.holding {
-            enter_holding(&mut record, holding);
-        }
-        let written = self.lock.write(&record);
-        self.note_error(written);
-        self.tell_effects(effects);
     }
 
     fn record(&mut self, effects: &Effects, request: &Request) {
@@ -324,7 +291,7 @@ fn forget_registration(record: &mut MapRecord) {
     record.nexuses.clear();
 }
 
-fn enter_holding(record: &mut MapRecord, holding: Holding) {
+pub(crate) fn enter_holding(record: &mut MapRecord, holding: Holding) {
     match holding {
         Holding::Held(reservation_type) => {
             record.holds = PrStatus::Set;

@@ -1,13 +1,15 @@
 //! What finds maps and carries their commands: the kernel, or a sandbox in its place.
 
+use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
-use dm_multipath::Roots;
 use dm_multipath::sys::{DmControl, DmError};
-use pr_policy::{Outcome, Transaction};
+use dm_multipath::{DeviceNumber, Roots};
+use pr_policy::{Outcome, PathId, PathReturn, Settlement, Transaction};
 
-use crate::executor::carry_out;
+use crate::device::other;
+use crate::executor::{carry_out, settle};
 use crate::host::Host;
 use crate::kernel::{KernelHands, KernelMap};
 use crate::map::OpenMap;
@@ -30,11 +32,11 @@ impl<'a> Carrier<'a> {
             return Ok(Self::Sandbox(node));
         }
         check_node(name)?;
-        let dm = DmControl::open().map_err(|error| Failure::Other {
+        let roots = &host.roots;
+        let dm = DmControl::open_in(roots).map_err(|error| Failure::Other {
             device: name.to_owned(),
             reason: error.to_string(),
         })?;
-        let roots = &host.roots;
         Ok(Self::Kernel { roots, dm })
     }
 
@@ -56,6 +58,18 @@ impl<'a> Carrier<'a> {
         Ok(map)
     }
 
+    /// Takes a path into a map, which may be in its table or not (yet).
+    pub(crate) fn include(&self, map: &mut OpenMap, path: DeviceNumber) -> Result<PathId, Failure> {
+        match self {
+            Self::Kernel { roots, .. } => Ok(map.include(roots, path)),
+            // There the table has whatever the node has.
+            Self::Sandbox(_) => map.position(path).ok_or_else(|| Failure::Other {
+                device: map.name().to_owned(),
+                reason: format!("path {path} is gone"),
+            }),
+        }
+    }
+
     /// Resumes a map that somebody left suspended.
     pub(crate) fn resume(&self, map: &OpenMap) -> Result<(), DmError> {
         match self {
@@ -75,25 +89,54 @@ impl<'a> Carrier<'a> {
         transaction: &mut Transaction,
         deadline: Duration,
     ) -> Result<Outcome, Failure> {
-        let name = || map.name().to_owned();
         match self {
             Self::Kernel { roots, dm } => {
-                let device = map.device();
-                let kernel_map = KernelMap { dm, device };
-                let mut hands = KernelHands::new(roots, kernel_map, map.paths(), deadline);
-                carry_out(transaction, &mut hands).map_err(|error| Failure::Worker {
-                    map: name(),
-                    reason: error.to_string(),
-                })
+                let mut hands = kernel_hands(roots, dm, map, deadline);
+                carry_out(transaction, &mut hands).map_err(|error| no_worker(map, &error))
             }
             Self::Sandbox(node) => {
                 let mut hands = SandboxHands::new(node, map.paths());
-                carry_out(transaction, &mut hands).map_err(|error| Failure::Other {
-                    device: name(),
-                    reason: error.to_string(),
-                })
+                carry_out(transaction, &mut hands).map_err(|error| other(map.name(), &error))
             }
         }
+    }
+
+    /// Settles a path that came back; `watch` sees it before everything that is done.
+    pub(crate) fn settle(
+        &self,
+        map: &OpenMap,
+        machine: &mut PathReturn,
+        budget: Duration,
+        watch: impl FnMut(&PathReturn) -> Result<(), Failure>,
+    ) -> Result<Settlement, Failure> {
+        match self {
+            Self::Kernel { roots, dm } => {
+                let mut hands = kernel_hands(roots, dm, map, budget);
+                settle(machine, &mut hands, watch, |error| no_worker(map, &error))
+            }
+            Self::Sandbox(node) => {
+                let mut hands = SandboxHands::new(node, map.paths());
+                let blame = |error| other(map.name(), &error);
+                settle(machine, &mut hands, watch, blame)
+            }
+        }
+    }
+}
+
+fn kernel_hands<'a>(
+    roots: &'a Roots,
+    dm: &'a DmControl,
+    map: &'a OpenMap,
+    deadline: Duration,
+) -> KernelHands<'a> {
+    let device = map.device();
+    KernelHands::new(roots, KernelMap { dm, device }, map.paths(), deadline)
+}
+
+fn no_worker(map: &OpenMap, error: &io::Error) -> Failure {
+    Failure::Worker {
+        map: map.name().to_owned(),
+        reason: error.to_string(),
     }
 }
 

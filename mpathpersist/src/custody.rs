@@ -4,11 +4,9 @@
 //! registrations. What [`pr_policy::PathReturn`] decides is carried out, what comes of it entered
 //! into the record, and only then may the caller put the path to use.
 
-use std::io;
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
-use dm_multipath::sys::DmControl;
 use mpath_state::record::{MapLock, MapRecord, Nexus, RecordDir};
 use mpath_state::{PrStatus, StoredKey};
 use pr_policy::{
@@ -17,19 +15,17 @@ use pr_policy::{
 };
 use scsi_pr::{InAction, ReadReservation};
 
-use crate::books::{Remembered, remember};
+use crate::books::{Remembered, enter_holding, remember};
+use crate::carrier::Carrier;
 use crate::device::other;
-use crate::executor::{Hands, carry_out, start};
 use crate::host::Host;
-use crate::kernel::{KernelHands, KernelMap};
 use crate::map::OpenMap;
 use crate::run::Failure;
 
 /// A locked map.
 #[derive(Debug)]
 pub struct Custody<'a> {
-    host: &'a Host,
-    dm: &'a DmControl,
+    carrier: Carrier<'a>,
     map: OpenMap,
     lock: MapLock,
     configured: Option<StoredKey>,
@@ -88,21 +84,19 @@ impl<'a> Custody<'a> {
     /// Somebody else held the lock all the time; the kernel's map is not what was said.
     pub fn take(
         host: &'a Host,
-        dm: &'a DmControl,
         (wwid, name): (&str, &str),
         device: Option<DeviceNumber>,
         patience: Duration,
     ) -> Result<Self, Failure> {
+        let carrier = Carrier::open(host, name)?;
         let locked = RecordDir::new(&host.run_dir).lock(wwid, patience);
         let lock = locked.map_err(|error| other(name, &error))?;
-        let mut map = match device {
-            Some(device) => OpenMap::resolve(&host.roots, dm, &device.to_string())?,
+        let map = match device {
+            Some(device) => carrier.resolve_with_identities(&device.to_string())?,
             None => OpenMap::unmade(wwid, name),
         };
-        map.read_identities(&host.roots);
         Ok(Self {
-            host,
-            dm,
+            carrier,
             map,
             lock,
             configured: None,
@@ -148,7 +142,7 @@ impl<'a> Custody<'a> {
     /// # Errors
     /// The record cannot be read or written, or no worker can be started: the path is not settled.
     pub fn settle(&mut self, path: DeviceNumber, budget: Duration) -> Result<Settled, Failure> {
-        let id = self.map.include(&self.host.roots, path);
+        let id = self.carrier.include(&mut self.map, path)?;
         let record = self.record()?;
         let membership = self.membership(record.as_ref());
         if membership == Membership::Never {
@@ -193,10 +187,10 @@ impl<'a> Custody<'a> {
             action: InAction::READ_RESERVATION,
             allocation_length: None,
         });
-        let mut hands = self.hands(budget);
         let mut transaction = Transaction::new(request, self.map.snapshot(), options);
-        let outcome =
-            carry_out(&mut transaction, &mut hands).map_err(|error| self.worker(&error))?;
+        let outcome = self
+            .carrier
+            .carry_out(&self.map, &mut transaction, budget)?;
         let Outcome::Read(data) = outcome else {
             return Ok(Holder::Unknown);
         };
@@ -250,26 +244,19 @@ impl<'a> Custody<'a> {
         trust: Trust,
         budget: Duration,
     ) -> Result<(PathReturn, Vec<&'static str>), Failure> {
-        let mut hands = self.hands(budget);
         let mut noted = trust;
         let mut steps = Vec::new();
-        while machine.settlement().is_none() {
+        let watch = |machine: &PathReturn| {
             if steps.last() != Some(&machine.state_name()) {
                 steps.push(machine.state_name());
-            }
-            while let Some(action) = machine.poll_action() {
-                self.note_trust(&mut noted, machine.trust(), path)?;
                 if machine.state_name() == "Joining" {
                     pause_for_a_test();
                 }
-                start(&action, &mut hands).map_err(|error| self.worker(&error))?;
             }
-            let event = hands.wait(machine.poll_timeout());
-            match event.map_err(|error| self.worker(&error))? {
-                Some(event) => machine.handle_event(hands.now(), event),
-                None => machine.handle_timeout(hands.now()),
-            }
-        }
+            self.note_trust(&mut noted, machine.trust(), path)
+        };
+        self.carrier
+            .settle(&self.map, &mut machine, budget, watch)?;
         Ok((machine, steps))
     }
 
@@ -315,6 +302,9 @@ impl<'a> Custody<'a> {
                 }
                 None => {}
             }
+            if let Some(holding) = effects.holding {
+                enter_holding(record, holding);
+            }
             if let Some(nexus) = &nexus {
                 let trust = match settlement {
                     Some(Settlement::TryAgain(trust)) => trust,
@@ -326,23 +316,8 @@ impl<'a> Custody<'a> {
         .map(drop)
     }
 
-    fn hands(&self, budget: Duration) -> KernelHands<'_> {
-        let map = KernelMap {
-            dm: self.dm,
-            device: self.map.device(),
-        };
-        KernelHands::new(&self.host.roots, map, self.map.paths(), budget)
-    }
-
     fn failure(&self, error: &dyn std::error::Error) -> Failure {
         other(self.map.name(), error)
-    }
-
-    fn worker(&self, error: &io::Error) -> Failure {
-        Failure::Worker {
-            map: self.map.name().to_owned(),
-            reason: error.to_string(),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pr_policy::{
-    Action, Command, Event, Outcome, PathId, PathReturn, Settlement, Ticket, Transaction, Trust,
+    Action, Command, Event, Outcome, PathId, PathReturn, Settlement, Ticket, Transaction,
 };
 
 /// What a transaction acts with: the kernel, or a simulation of it.
@@ -74,29 +74,28 @@ pub fn carry_out<H: Hands>(
     }
 }
 
-/// Settles the registration of a path that came back. `note` is told how far that could be
-/// trusted if it were cut off now, before the next action; an error ends it there.
+/// Settles the registration of a path that came back. `watch` sees it before every step and
+/// before every action: how far it could be trusted if it were cut off there has to be on file
+/// first. An error of its ends it there; `blame` says what an error of the hands means.
 ///
 /// # Errors
-/// The hands failed, or `note` did.
-pub fn settle<H: Hands>(
+/// The hands failed, or `watch` did.
+pub fn settle<H: Hands, E>(
     path_return: &mut PathReturn,
     hands: &mut H,
-    mut note: impl FnMut(Trust) -> Result<(), H::Error>,
-) -> Result<Settlement, H::Error> {
-    let mut noted = None;
+    mut watch: impl FnMut(&PathReturn) -> Result<(), E>,
+    blame: impl Fn(H::Error) -> E,
+) -> Result<Settlement, E> {
     loop {
         if let Some(settlement) = path_return.settlement() {
             return Ok(settlement);
         }
-        let trust = path_return.trust();
-        if noted.replace(trust) != Some(trust) {
-            note(trust)?;
-        }
+        watch(path_return)?;
         while let Some(action) = path_return.poll_action() {
-            start(&action, hands)?;
+            watch(path_return)?;
+            start(&action, hands).map_err(&blame)?;
         }
-        match hands.wait(path_return.poll_timeout())? {
+        match hands.wait(path_return.poll_timeout()).map_err(&blame)? {
             Some(event) => path_return.handle_event(hands.now(), event),
             None => path_return.handle_timeout(hands.now()),
         }

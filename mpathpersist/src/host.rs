@@ -26,15 +26,20 @@ pub struct Host {
 }
 
 impl Host {
-    /// A node of a sandbox: its folder has what a host has in `/etc` and `/run`. No daemon is
-    /// told of anything.
+    /// A node of a sandbox: its folder has what a host has in `/etc` and `/run`, and the socket
+    /// of its daemon, if it has one.
     ///
     /// # Errors
     /// There is no such sandbox or node.
     pub fn in_sandbox(dir: &Path) -> Result<Self, SandboxError> {
-        let node = Node::locate(dir)?;
+        Ok(Self::on_node(Node::locate(dir)?))
+    }
+
+    /// The same for a node that was found already.
+    #[must_use]
+    pub fn on_node(node: Node) -> Self {
         let dir = node.dir();
-        Ok(Self {
+        Self {
             roots: Roots::default(),
             config: ConfigFiles {
                 main: dir.join("multipath.conf"),
@@ -42,9 +47,9 @@ impl Host {
             },
             prkeys: dir.join("prkeys"),
             run_dir: dir.join("run"),
-            daemon: Vec::new(),
+            daemon: vec![SocketAddress::Path(node.socket())],
             sandbox: Some(node),
-        })
+        }
     }
 }
 

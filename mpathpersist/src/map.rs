@@ -84,16 +84,21 @@ impl OpenMap {
         }
     }
 
+    /// A path of the map.
+    pub(crate) fn position(&self, device: DeviceNumber) -> Option<PathId> {
+        let at = self.paths.iter().position(|path| path.device == device)?;
+        Some(PathId(u32::try_from(at).unwrap_or(u32::MAX)))
+    }
+
     /// Takes in a path, which may be in the map's table or not (yet).
     pub(crate) fn include(&mut self, roots: &Roots, device: DeviceNumber) -> PathId {
-        let known = self.paths.iter().position(|path| path.device == device);
-        let at = known.unwrap_or_else(|| {
+        self.position(device).unwrap_or_else(|| {
+            let at = self.paths.len();
             self.paths.push(kernel_path(roots, device));
             self.states.push(PathState::Doubtful);
             self.devices.push(ScsiDevice::read(roots, device).ok());
-            self.paths.len() - 1
-        });
-        PathId(u32::try_from(at).unwrap_or(u32::MAX))
+            PathId(u32::try_from(at).unwrap_or(u32::MAX))
+        })
     }
 
     /// Notes what a path has turned out to be good for.
@@ -107,6 +112,11 @@ impl OpenMap {
     pub(crate) fn read_identities(&mut self, roots: &Roots) {
         let read = |path: &KernelPath| ScsiDevice::read(roots, path.device).ok();
         self.devices = self.paths.iter().map(read).collect();
+    }
+
+    /// The map as the kernel has it, without what was found out about its paths.
+    pub(crate) fn into_map(self) -> Map {
+        self.map
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -10,7 +10,8 @@
 //! ```text
 //! DIR/san.json          the array, what it remembers, and every path with its condition
 //! DIR/lock              held while a command is carried out
-//! DIR/alice/            what a host has in /etc and /run: multipath.conf, prkeys, run/
+//! DIR/alice/            what a host has in /etc and /run: multipath.conf, prkeys, run/, and
+//!                       the socket of `multipathd-lite --sandbox DIR/alice`
 //! DIR/bob/
 //! ```
 //!
@@ -42,6 +43,7 @@ mod disk;
 mod error;
 mod folder;
 mod hands;
+mod kernel;
 mod multipathd;
 mod node;
 mod plan;
@@ -53,6 +55,7 @@ pub use disk::Disk;
 pub use error::SandboxError;
 pub use folder::Folder;
 pub use hands::SandboxHands;
+pub use kernel::NodeDisk;
 pub use node::{Node, Unusable};
 pub use plan::Plan;
 pub use san::{Condition, InMap, Lun, San, SanNode, SanPath};

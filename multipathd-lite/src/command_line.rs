@@ -2,6 +2,17 @@
 
 use std::ffi::OsString;
 
+use crate::places::Places;
+
+/// A command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// What is to be done.
+    pub mode: Mode,
+    /// Where.
+    pub places: Places,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
@@ -40,6 +51,14 @@ pub enum UsageError {
     /// `-v` wants a level.
     #[error("-v wants a level from 0 to {MAX_VERBOSITY}")]
     Verbosity,
+    /// An option wants a path.
+    #[error("{option} wants {what}")]
+    Path {
+        /// The option.
+        option: String,
+        /// What is to follow it.
+        what: &'static str,
+    },
     /// An argument is no text.
     #[error("an argument is not UTF-8")]
     NotText,
@@ -49,19 +68,27 @@ pub enum UsageError {
 ///
 /// # Errors
 /// See [`UsageError`].
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, UsageError> {
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    let mut places = Places::default();
+    let mode = mode(args, &mut places)?;
+    Ok(Invocation { mode, places })
+}
+
+fn mode(args: impl IntoIterator<Item = OsString>, places: &mut Places) -> Result<Mode, UsageError> {
     let texts = args.into_iter().map(OsString::into_string);
     let args: Vec<String> = texts
         .collect::<Result<_, _>>()
         .map_err(|_| UsageError::NotText)?;
     let mut options = DaemonOptions::default();
+    let mut is_settling = false;
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.strip_prefix('-').filter(|letters| !letters.is_empty()) {
             None => return Ok(Mode::Command(joined(std::iter::once(arg).chain(rest)))),
             Some("-") => return Ok(Mode::Command(joined(rest))),
             Some("-help") => return Ok(Mode::Help),
-            Some("-settle") => return Ok(Mode::Settle),
+            Some("-settle") => is_settling = true,
+            Some(long) if long.starts_with('-') => take_place(arg, &mut rest, places)?,
             Some(letters) => {
                 if let Some(mode) = take_letters(letters, &mut rest, &mut options)? {
                     return Ok(mode);
@@ -69,7 +96,37 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, UsageErro
             }
         }
     }
-    Ok(Mode::Daemon(options))
+    Ok(if is_settling {
+        Mode::Settle
+    } else {
+        Mode::Daemon(options)
+    })
+}
+
+/// A long option with a path, behind it or behind `=`.
+fn take_place<'a>(
+    arg: &str,
+    rest: &mut impl Iterator<Item = &'a String>,
+    places: &mut Places,
+) -> Result<(), UsageError> {
+    let (option, attached) = match arg.split_once('=') {
+        Some((option, value)) => (option, Some(value)),
+        None => (arg, None),
+    };
+    let (place, what) = match option {
+        "--sandbox" => (&mut places.sandbox, "the folder of a node, as in DIR/NODE"),
+        "--config" => (&mut places.settings, "a file"),
+        "--metrics" => (&mut places.metrics, "a file"),
+        _ => {
+            let option = option.to_owned();
+            return Err(UsageError::Unknown { option });
+        }
+    };
+    let value = attached.or_else(|| rest.next().map(String::as_str));
+    let value = value.filter(|value| !value.is_empty());
+    let option = option.to_owned();
+    *place = Some(value.ok_or(UsageError::Path { option, what })?.into());
+    Ok(())
 }
 
 /// Options that are bundled behind one dash.
@@ -129,11 +186,15 @@ pub fn usage(program: &str) -> String {
       -d        stay in the foreground, log to stderr
       -s        log without time
       -v LEVEL  how much is logged: 0 errors, 1 warnings, 2 what happens, 3 and more details
+      --config FILE   settings of our own, instead of /etc/mpath-pr.conf
+      --metrics FILE  write metrics for Prometheus to it
   {program} COMMAND …              send a command to the daemon, such as: show maps
   {program} -k\"COMMAND\"            the same
   {program} -k                     send commands that are typed in; quit ends
   {program} --settle               finish what killed commands have left behind, and end
   {program} -h                     this text
+
+With --sandbox DIR/NODE before all that, on a node of a simulated SAN ('mpathpersist sandbox').
 
 The daemon's commands: {program} help
 "
@@ -148,7 +209,8 @@ mod tests {
     use super::*;
 
     fn check(line: &[&str], expected: Result<Mode, UsageError>) {
-        assert_eq!(parse(line.iter().map(OsString::from)), expected, "{line:?}");
+        let parsed = parse(line.iter().map(OsString::from));
+        assert_eq!(parsed.map(|line| line.mode), expected, "{line:?}");
     }
 
     fn daemon(
@@ -180,6 +242,26 @@ mod tests {
         check(&["-dh"], Ok(Mode::Help));
         check(&["--help"], Ok(Mode::Help));
         check(&["--settle"], Ok(Mode::Settle));
+    }
+
+    #[test]
+    fn places_are_named() {
+        let line = ["--sandbox", "san/alice", "--metrics=m.prom", "-d"];
+        let parsed = parse(line.map(OsString::from)).unwrap();
+        assert_eq!(Ok(parsed.mode), daemon(true, false, None));
+        assert_eq!(parsed.places.sandbox, Some("san/alice".into()));
+        assert_eq!(parsed.places.metrics, Some("m.prom".into()));
+        let parsed = parse(["--sandbox=san/bob", "show", "maps"].map(OsString::from)).unwrap();
+        assert_eq!(parsed.mode, Mode::Command("show maps".to_owned()));
+        check(&["--sandbox", "d/n", "--settle"], Ok(Mode::Settle));
+        check(&["--settle", "--sandbox", "d/n"], Ok(Mode::Settle));
+        let unknown = |option: &str| UsageError::Unknown {
+            option: option.into(),
+        };
+        check(&["--sandbx=d/n"], Err(unknown("--sandbx")));
+        let option = "--config".to_owned();
+        let what = "a file";
+        check(&["--config"], Err(UsageError::Path { option, what }));
     }
 
     #[test]

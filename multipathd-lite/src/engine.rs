@@ -96,6 +96,8 @@ struct PathNotes {
     found_at: Instant,
     /// The kernel has been told that it does not work.
     is_fail_sent: bool,
+    /// The kernel has found that it does not work, after the last check.
+    is_doubtful: bool,
 }
 
 /// Something that is read as a whole: one reading at a time, and one more if it is out of date.
@@ -301,6 +303,10 @@ impl Engine {
             self.model_mut().counters.uevents += 1;
             match uevent.action {
                 UeventAction::Remove => self.path_gone(device),
+                UeventAction::Change => {
+                    self.check_now(device);
+                    self.tasks.push_back(Task::Read(ReadOrder::Path(device)));
+                }
                 _ => self.tasks.push_back(Task::Read(ReadOrder::Path(device))),
             }
         }
@@ -376,6 +382,7 @@ impl PathNotes {
             handler: None,
             found_at: now,
             is_fail_sent: false,
+            is_doubtful: false,
         }
     }
 }

@@ -7,8 +7,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
-use dm_multipath::sys::DmControl;
-use dm_multipath::uevent::{Heard, UeventSocket};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -18,6 +16,7 @@ use crate::engine::{Engine, MAX_REST};
 use crate::event::{Checked, Event};
 use crate::lock_watch::LockWatch;
 use crate::model::CheckState;
+use crate::sources::{Sources, Tokens};
 use crate::tasks::check::{Begun, Checks};
 use crate::tasks::{CheckOrder, Pool, Task, Tools};
 
@@ -32,10 +31,10 @@ pub struct EventLoop {
     published: Arc<Published>,
     handle: Handle,
     heart: Option<Heart>,
-    uevents: Option<UeventSocket>,
-    dm: Option<DmControl>,
+    sources: Sources,
     locks: Option<LockWatch>,
     checks: Checks,
+    sandbox_checks: Pool,
     reader: Pool,
     workers: Pool,
     errands: Pool,
@@ -69,17 +68,14 @@ impl EventLoop {
         let (sender, events) = channel();
         let published = Arc::new(Published::new(Arc::clone(engine.model())));
         let handle = Handle::new(sender, Arc::clone(&wake), Arc::clone(&published));
-        let uevents = or_warn("uevents", UeventSocket::open());
-        let dm = or_warn("device-mapper", DmControl::open_in(&tools.host.roots));
-        let locks = or_warn("records", LockWatch::open(&tools.host.run_dir));
+        let sources = Sources::open(&tools.host);
+        let locks = LockWatch::open(&tools.host.run_dir)
+            .map_err(|error| tracing::error!("nothing will be heard of records: {error}"))
+            .ok();
         let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
         epoll.add(&*wake, readable(WAKE))?;
-        if let Some(uevents) = &uevents {
-            epoll.add(uevents, readable(UEVENTS))?;
-        }
-        if let Some(dm) = &dm {
-            epoll.add(dm, readable(DM))?;
-        }
+        let (devices, maps) = (DEVICES, MAPS);
+        sources.watch(&epoll, Tokens { devices, maps })?;
         if let Some(locks) = &locks {
             epoll.add(locks, readable(LOCKS))?;
         }
@@ -92,10 +88,10 @@ impl EventLoop {
             published,
             handle,
             heart: None,
-            uevents,
-            dm,
+            sources,
             locks,
             checks: Checks::default(),
+            sandbox_checks: Pool::new("check", MAX_SANDBOX_CHECKS),
             reader: Pool::new("reader", 1),
             workers: Pool::new("work", MAX_WORKERS),
             errands: Pool::new("errand", MAX_WORKERS),
@@ -169,8 +165,8 @@ impl EventLoop {
             match event.data() {
                 // Level-triggered: what is not read wakes the loop again.
                 WAKE => drop(self.wake.read()),
-                UEVENTS => self.hear(),
-                DM => self.engine.handle(Instant::now(), Event::DmChanged),
+                DEVICES => self.hear(),
+                MAPS => self.engine.handle(Instant::now(), Event::DmChanged),
                 LOCKS => self.notice_locks(),
                 token => self.end_check(token),
             }
@@ -193,21 +189,8 @@ impl EventLoop {
         EpollTimeout::try_from(rest_ms).unwrap_or(EpollTimeout::MAX)
     }
 
-    /// A bounded part of what there is to hear; the rest wakes the loop again.
     fn hear(&mut self) {
-        for _ in 0..MAX_READY {
-            let heard = self.uevents.as_ref().map(UeventSocket::receive);
-            let event = match heard {
-                Some(Ok(Heard::Uevent(uevent))) => Event::Uevent(uevent),
-                Some(Ok(Heard::Lost)) => Event::UeventsLost,
-                Some(Ok(Heard::Noise)) => continue,
-                Some(Ok(Heard::Silence)) | None => return,
-                Some(Err(error)) => {
-                    tracing::error!("uevents: {error}");
-                    self.uevents = None;
-                    return;
-                }
-            };
+        for event in self.sources.hear() {
             self.engine.handle(Instant::now(), event);
         }
     }
@@ -223,21 +206,26 @@ impl EventLoop {
     fn start(&mut self, task: Task) {
         let (tools, handle) = (self.tools.clone(), self.handle.clone());
         match task {
+            Task::Check(order) if tools.host.sandbox.is_some() => {
+                self.check_in_sandbox(order);
+            }
             Task::Check(order) => self.begin_check(&order),
             Task::Forget(device) => self.checks.forget(device),
             Task::Read(order) => self.reader.run(move || handle.send(tools.read(order))),
             Task::Work(order) => self.workers.run(move || handle.send(tools.work(&order))),
             Task::Errand(errand) => self.errands.run(move || handle.send(tools.run(errand))),
-            Task::ArmDm => {
-                let armed = self.dm.as_ref().map(DmControl::arm_poll);
-                if let Some(Err(error)) = armed {
-                    tracing::error!("no events of device-mapper: {error}");
-                    if let Some(dm) = self.dm.take() {
-                        let _ = self.epoll.delete(&dm);
-                    }
-                }
-            }
+            Task::ArmDm => self.sources.arm(&self.epoll),
         }
+    }
+
+    fn check_in_sandbox(&self, order: CheckOrder) {
+        let (tools, handle) = (self.tools.clone(), self.handle.clone());
+        self.sandbox_checks.run(move || {
+            if let Some(node) = &tools.host.sandbox {
+                let tell = |checked| handle.send(Event::Checked(checked));
+                tools.check_in_sandbox(node, &order, tell);
+            }
+        });
     }
 
     fn begin_check(&mut self, order: &CheckOrder) {
@@ -274,12 +262,6 @@ impl EventLoop {
     }
 }
 
-fn or_warn<T, E: fmt::Display>(what: &str, opened: Result<T, E>) -> Option<T> {
-    opened
-        .map_err(|error| tracing::error!("nothing will be heard of {what}: {error}"))
-        .ok()
-}
-
 /// A lack of processes or descriptors says nothing of the path.
 fn unchecked(order: &CheckOrder, error: &io::Error) -> Checked {
     tracing::error!("{}: cannot be checked: {error}", order.name);
@@ -308,13 +290,16 @@ fn device(token: u64) -> Option<DeviceNumber> {
 
 /// What the loop's own descriptors are known by.
 const WAKE: u64 = 0;
-const UEVENTS: u64 = 1;
-const DM: u64 = 2;
+const DEVICES: u64 = 1;
+const MAPS: u64 = 2;
 const LOCKS: u64 = 3;
 const FIRST_PATH: u64 = 16;
 
 /// Descriptors looked at in one turn; the others come in the next.
 const MAX_READY: usize = 64;
+
+/// Paths of a sandbox that may hang at once before others wait for a thread to be checked.
+const MAX_SANDBOX_CHECKS: usize = 256;
 
 /// Maps worked on at once, and as many errands. A map whose paths hang keeps a thread for seconds:
 /// more than the ten maps of an array that dies.

@@ -41,11 +41,13 @@ mod lock_watch;
 pub mod log;
 pub mod model;
 pub mod pid_file;
+pub mod places;
 pub mod rules;
 pub mod server;
 pub mod service;
 pub mod settle;
 pub mod show;
+mod sources;
 pub mod tally;
 pub mod tasks;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mpath_state::config::Config;
 use mpathpersist::Host;
 use multipathd_lite::client::{Client, ClientError, Outcome};
-use multipathd_lite::command_line::{Mode, parse, usage};
+use multipathd_lite::command_line::{Invocation, Mode, parse, usage};
 use multipathd_lite::settle::settle_all;
 use multipathd_lite::{log, service};
 
@@ -18,27 +18,38 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let program = name(args.next());
     let done = match parse(args) {
-        Ok(Mode::Daemon(options)) => service::run(options).map_err(|error| error.to_string()),
-        Ok(Mode::Command(command)) => match client().send(&command, &mut io::stdout().lock()) {
-            Ok(Outcome::Done) => Ok(()),
-            Ok(Outcome::Refused) => return ExitCode::FAILURE,
-            Err(error) => Err(error.to_string()),
-        },
-        Ok(Mode::Settle) => settle(),
-        Ok(Mode::Interactive) => converse().map_err(|error| error.to_string()),
-        Ok(Mode::Help) => {
-            let written = io::stdout().write_all(usage(&program).as_bytes());
-            written.map_err(|error| error.to_string())
-        }
+        Ok(invocation) => run(invocation, &program),
         Err(error) => Err(format!("{error}\n\n{}", usage(&program))),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::FAILURE,
         Err(message) => {
             eprintln!("{program}: {}", message.trim_end());
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(Invocation { mode, places }: Invocation, program: &str) -> Result<Outcome, String> {
+    if mode == Mode::Help {
+        let written = io::stdout().write_all(usage(program).as_bytes());
+        return written.map_or_else(|error| Err(error.to_string()), |()| Ok(Outcome::Done));
+    }
+    let home = places.home().map_err(|error| error.to_string())?;
+    let done = match mode {
+        Mode::Daemon(options) => {
+            service::run(options, &places, home).map_err(|error| error.to_string())
+        }
+        Mode::Command(command) => {
+            let sent = client(&home.host).send(&command, &mut io::stdout().lock());
+            return sent.map_err(|error| error.to_string());
+        }
+        Mode::Settle => settle(&home.host),
+        Mode::Interactive => converse(&home.host).map_err(|error| error.to_string()),
+        Mode::Help => Ok(()),
+    };
+    done.map(|()| Outcome::Done)
 }
 
 /// As it was called: `multipathd-lite`, or `multipathd` through a link.
@@ -50,24 +61,23 @@ fn name(arg: Option<OsString>) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn client() -> Client {
-    let host = Host::default();
+fn client(host: &Host) -> Client {
     let config = Config::load(&host.config).config;
     Client {
-        addresses: host.daemon,
+        addresses: host.daemon.clone(),
         patience: Duration::from_millis(config.uxsock_timeout_ms().value.into()),
     }
 }
 
-fn settle() -> Result<(), String> {
+fn settle(host: &Host) -> Result<(), String> {
     let logged = log::start(log::Sink::of_environment(), log::DEFAULT_VERBOSITY);
     let _log = logged.map_err(|error| error.to_string())?;
-    match settle_all(&Host::default())? {
+    match settle_all(host)? {
         0 => Ok(()),
         left => Err(format!("{left} maps could not be settled")),
     }
 }
 
-fn converse() -> Result<(), ClientError> {
-    client().converse(&mut io::stdin().lock(), &mut io::stdout().lock())
+fn converse(host: &Host) -> Result<(), ClientError> {
+    client(host).converse(&mut io::stdin().lock(), &mut io::stdout().lock())
 }

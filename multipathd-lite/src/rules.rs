@@ -26,6 +26,16 @@ pub struct Rules {
     config: Config,
     bindings: Bindings,
     wwids: Wwids,
+    tables: Tables,
+}
+
+/// Who decides what maps are like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Tables {
+    #[default]
+    Configuration,
+    /// A sandbox, whose maps are there as they are.
+    Sandbox,
 }
 
 /// Names and WWIDs on file.
@@ -79,6 +89,19 @@ pub struct Intervals {
     pub timeout: Duration,
 }
 
+impl MapRules {
+    fn of_sandbox() -> Self {
+        Self {
+            naming: Naming::Wwid,
+            policy: Policy::Multibus,
+            selector: "service-time 0".to_owned(),
+            queueing: Queueing::Off,
+            features: Vec::new(),
+            failback: Failback::Manual,
+        }
+    }
+}
+
 impl Default for Files {
     fn default() -> Self {
         Self {
@@ -101,6 +124,10 @@ impl Rules {
         }
         Self {
             config: loaded.config,
+            tables: match host.sandbox {
+                None => Tables::Configuration,
+                Some(_) => Tables::Sandbox,
+            },
             bindings: Bindings::read(&files.bindings).unwrap_or_else(|error| {
                 tracing::warn!("{}: {error}", files.bindings.display());
                 Bindings::default()
@@ -142,9 +169,18 @@ impl Rules {
         find.makes_map(paths, self.wwids.contains(wwid))
     }
 
+    /// Whether maps are there as they are, and nobody makes or changes them.
+    #[must_use]
+    pub fn has_fixed_maps(&self) -> bool {
+        self.tables == Tables::Sandbox
+    }
+
     /// What a map is to be like; `is_alua`: its paths show how the array likes them.
     #[must_use]
     pub fn map(&self, wwid: &str, (vendor, product): (&str, &str), is_alua: bool) -> MapRules {
+        if self.has_fixed_maps() {
+            return MapRules::of_sandbox();
+        }
         let identity = identity(wwid, vendor, product);
         let config = &self.config;
         let detected = is_alua.then_some(Grouping::GroupByPrio);

@@ -2,15 +2,13 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mpath_state::config::Config;
-use mpath_state::protocol::{ABSTRACT_SOCKET_NAME, SOCKET_PATH, SocketAddress};
-use mpathpersist::Host;
+use mpath_state::protocol::SocketAddress;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
@@ -24,7 +22,8 @@ use crate::event_loop::{EventLoop, Heart};
 use crate::log::{self, Sink};
 use crate::model::Activity;
 use crate::pid_file::{PidFile, PidFileError};
-use crate::rules::{Files, Rules};
+use crate::places::{Home, Places};
+use crate::rules::Rules;
 use crate::server::{Limits, Listener, Server};
 use crate::tasks::Tools;
 
@@ -65,34 +64,45 @@ pub enum ServiceError {
 ///
 /// # Errors
 /// See [`ServiceError`].
-pub fn run(options: DaemonOptions) -> Result<(), ServiceError> {
-    if !nix::unistd::geteuid().is_root() {
+pub fn run(options: DaemonOptions, places: &Places, home: Home) -> Result<(), ServiceError> {
+    let user = nix::unistd::geteuid();
+    // A sandbox is its owner's: nothing outside it is touched.
+    let is_sandbox = home.host.sandbox.is_some();
+    if !user.is_root() && !is_sandbox {
         return Err(ServiceError::NotRoot);
     }
     if !options.is_foreground && std::env::var_os(BACKGROUND_ENV).is_none() {
-        return start_in_background(options);
+        return start_in_background(options, places);
     }
     let signals = take_signals()?;
-    let host = Host::default();
-    let config = Config::load(&host.config).config;
+    let config = Config::load(&home.host.config).config;
     let verbosity = options.verbosity.unwrap_or(config.verbosity().value);
     let _log = log::start(sink(options), verbosity).or_fail("begin to log")?;
-    let _pid_file = PidFile::create(PidFile::DEFAULT_PATH.as_ref())?;
-    prepare_process();
-    let limits = limits(&config);
-    let tools = Tools {
-        host: Arc::new(host),
-        files: Arc::new(Files::default()),
+    let _pid_file = PidFile::create(&home.pid_file)?;
+    if !is_sandbox {
+        prepare_process();
+    }
+    let limits = Limits {
+        root_uid: user.as_raw(),
+        ..limits(&config)
     };
-    serve(tools, signals, limits)
+    let tools = Tools {
+        host: Arc::new(home.host),
+        files: Arc::new(home.files),
+    };
+    serve(tools, signals, listeners(home.listen)?, limits)
 }
 
-fn serve(tools: Tools, signals: SignalFd, limits: Limits) -> Result<(), ServiceError> {
+fn serve(
+    tools: Tools,
+    signals: SignalFd,
+    listeners: Vec<Listener>,
+    limits: Limits,
+) -> Result<(), ServiceError> {
     let rules = Rules::load(&tools.host, &tools.files);
     let engine = Engine::new(rules, Instant::now());
     let event_loop = EventLoop::new(engine, tools).or_fail("wait for events")?;
     let handle = event_loop.handle();
-    let listeners = listeners()?;
     let server = Server::new(handle.clone(), listeners, limits)
         .and_then(|server| server.with_signals(signals))
         .or_fail("wait for clients")?;
@@ -120,13 +130,14 @@ fn serve(tools: Tools, signals: SignalFd, limits: Limits) -> Result<(), ServiceE
 }
 
 /// Starts this program again, apart from the terminal, and waits until it is ready.
-fn start_in_background(options: DaemonOptions) -> Result<(), ServiceError> {
+fn start_in_background(options: DaemonOptions, places: &Places) -> Result<(), ServiceError> {
     let program = std::env::current_exe().or_fail("find this program")?;
     let mut command = Command::new(program);
     if let Some(level) = options.verbosity {
         command.arg(format!("-v{level}"));
     }
     let child = command
+        .args(places.options())
         .env(BACKGROUND_ENV, "1")
         .current_dir("/")
         .stdin(Stdio::null())
@@ -217,11 +228,7 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn listeners() -> Result<Vec<Listener>, ServiceError> {
-    let addresses = [
-        SocketAddress::Abstract(ABSTRACT_SOCKET_NAME.to_owned()),
-        SocketAddress::Path(PathBuf::from(SOCKET_PATH)),
-    ];
+fn listeners(addresses: Vec<SocketAddress>) -> Result<Vec<Listener>, ServiceError> {
     let bind = |address: SocketAddress| {
         Listener::bind(&address).map_err(|source| ServiceError::Listen { address, source })
     };

@@ -4,9 +4,10 @@
 use std::thread;
 use std::time::Duration;
 
-use dm_multipath::sys::DmControl;
 use mpath_state::record::RecordDir;
 use mpathpersist::{Device, Host};
+
+use crate::tasks::ground::Ground;
 
 /// Settles every map that has a journal; gives back how many could not be settled.
 ///
@@ -39,17 +40,14 @@ enum Settled {
 
 /// Names of the maps that have a journal.
 fn unfinished(host: &Host) -> Result<Vec<String>, String> {
-    let dm = DmControl::open_in(&host.roots).map_err(|error| error.to_string())?;
-    let listed = dm.list().map_err(|error| error.to_string())?;
-    let has_journal = |uuid: &str| {
-        let wwid = uuid.strip_prefix(UUID_PREFIX);
-        let path = wwid.and_then(|wwid| RecordDir::journal_path(&host.run_dir, wwid));
+    let ground = Ground::open(host).map_err(|error| error.to_string())?;
+    let named = ground.names().map_err(|error| error.to_string())?;
+    let has_journal = |wwid: &str| {
+        let path = RecordDir::journal_path(&host.run_dir, wwid);
         path.is_some_and(|path| path.exists())
     };
-    let maps = listed
-        .into_iter()
-        .filter(|map| map.uuid.as_deref().is_some_and(has_journal));
-    Ok(maps.map(|map| map.name).collect())
+    let maps = named.into_iter().filter(|(_, wwid)| has_journal(wwid));
+    Ok(maps.map(|(name, _)| name).collect())
 }
 
 fn settle(host: &Host, name: &str) -> Settled {
@@ -67,9 +65,6 @@ fn settle(host: &Host, name: &str) -> Settled {
         }
     }
 }
-
-/// What multipath-tools writes before the WWID.
-const UUID_PREFIX: &str = "mpath-";
 
 /// Whoever works on the map at boot is another command, which ends within its own deadline.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);

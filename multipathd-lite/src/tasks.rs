@@ -2,15 +2,17 @@
 //!
 //! | task | who does it |
 //! |---|---|
-//! | [`Task::Check`] | a process for each command, watched by the loop itself |
+//! | [`Task::Check`] | a process for each command, watched by the loop; in a sandbox a thread |
 //! | [`Task::Read`] | one thread, in order: sysfs, device-mapper's lists, records |
 //! | [`Task::Work`], [`Task::Errand`] | a bounded pool of threads; one work per map at a time |
 
 pub mod check;
 mod errand;
 mod found;
+pub(crate) mod ground;
 mod pool;
 mod reader;
+mod sandbox_check;
 pub mod table;
 mod work;
 

@@ -66,7 +66,7 @@ fn is_meant(name: &str, at: usize, lun: &Lun) -> bool {
         || node == format!("dm-{at}")
 }
 
-fn open_map(node: &SanNode, at: usize, lun: &Lun) -> OpenMap {
+pub(super) fn open_map(node: &SanNode, at: usize, lun: &Lun) -> OpenMap {
     let paths = node.paths.iter().enumerate();
     let is_listed = |path: &SanPath| path.lun == at && path.condition != Condition::Gone;
     let paths: Vec<(DeviceNumber, &SanPath)> = paths
@@ -123,7 +123,7 @@ fn map_path((device, path): &(DeviceNumber, &SanPath)) -> MapPath {
 fn map_state(path: &SanPath) -> MapPathState {
     match path.in_map {
         InMap::Active => MapPathState::Active,
-        InMap::Failed | InMap::Suspect => MapPathState::Failed,
+        InMap::Failed => MapPathState::Failed,
     }
 }
 
@@ -135,7 +135,11 @@ fn kernel_path((device, path): &(DeviceNumber, &SanPath)) -> KernelPath {
     }
 }
 
-fn scsi_device((device, path): &(DeviceNumber, &SanPath), at: usize, lun: &Lun) -> ScsiDevice {
+pub(super) fn scsi_device(
+    (device, path): &(DeviceNumber, &SanPath),
+    at: usize,
+    lun: &Lun,
+) -> ScsiDevice {
     let port = |wwpn| Some(PortIdentity::FibreChannel { wwpn });
     ScsiDevice {
         device: *device,
@@ -165,13 +169,13 @@ fn scsi_device((device, path): &(DeviceNumber, &SanPath), at: usize, lun: &Lun) 
     }
 }
 
-fn map_number(at: usize) -> DeviceNumber {
+pub(super) fn map_number(at: usize) -> DeviceNumber {
     DeviceNumber::new(MAP_MAJOR, u32::try_from(at).unwrap_or(u32::MAX))
 }
 
 /// 16 disks to a major number, 16 minor numbers to a disk (`drivers/scsi/sd.c`); disks that the
 /// kernel would number otherwise get the first major number all the same.
-fn disk_number(at: usize) -> DeviceNumber {
+pub(super) fn disk_number(at: usize) -> DeviceNumber {
     let minor = u32::try_from(at).unwrap_or(u32::MAX).saturating_mul(16);
     DeviceNumber::new(DISK_MAJOR, minor)
 }
@@ -180,4 +184,4 @@ const DISK_MAJOR: u32 = 8;
 /// What device-mapper gets on most hosts.
 const MAP_MAJOR: u32 = 253;
 /// 1 GiB; nothing is stored there.
-const SECTORS: u64 = 2 << 20;
+pub(super) const SECTORS: u64 = 2 << 20;

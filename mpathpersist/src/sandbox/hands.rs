@@ -144,7 +144,7 @@ impl Node {
         match (path.is_known_dead(), path.in_map) {
             (true, _) => PathState::Dead,
             (false, super::InMap::Active) => PathState::Usable,
-            (false, super::InMap::Failed | super::InMap::Suspect) => PathState::Doubtful,
+            (false, super::InMap::Failed) => PathState::Doubtful,
         }
     }
 }

@@ -1,20 +1,29 @@
 //! What multipathd does for a path that comes back: its registration is settled before the map
-//! may use it. A sandbox has no daemon, so whoever brings the path back does it.
+//! may use it. A node without a daemon has nobody else for that than whoever brings the path
+//! back; where `multipathd-lite` runs, it is left to it.
 
 use std::time::Duration;
 
-use mpath_state::prkeys::PrKeysFile;
-use mpath_state::record::RecordDir;
-use pr_policy::{
-    Clear, Membership, Options, PathId, PathReturn, Registration, Request, Settlement, Trust,
-};
-use scsi_pr::ReservationKey;
+use dm_multipath::DeviceNumber;
+use mpath_state::StoredKey;
+use pr_policy::Limits;
 
+use super::device::{disk_number, map_number};
 use super::san::{Condition, InMap};
-use super::{Node, SandboxError, SandboxHands};
-use crate::books::Books;
-use crate::executor;
-use crate::map::OpenMap;
+use super::{Node, SandboxError};
+use crate::custody::{Custody, Verdict};
+use crate::daemon::Daemon;
+use crate::host::Host;
+use crate::run::Failure;
+
+/// A path that is to be settled.
+struct Returning {
+    name: String,
+    path: DeviceNumber,
+    map: DeviceNumber,
+    map_name: String,
+    wwid: String,
+}
 
 impl Node {
     /// Brings paths back, and reinstates those whose registration can be settled. Says what
@@ -23,56 +32,60 @@ impl Node {
     /// # Errors
     /// There is no such path, or the sandbox cannot be used.
     pub fn bring_back(&self, devices: &[String]) -> Result<Vec<String>, SandboxError> {
+        let host = Host::on_node(self.clone());
         self.set_condition(devices, Condition::Up)?;
-        let returns = devices.iter().map(|device| self.settle(device));
-        let told: Vec<Option<String>> = returns.collect::<Result<_, _>>()?;
-        Ok(told.into_iter().flatten().collect())
+        let is_left = Daemon::connect(&host.daemon, DAEMON_PATIENCE).is_some();
+        let mut told = Vec::new();
+        for device in devices {
+            let Some(returning) = self.returning(device)? else {
+                continue;
+            };
+            let name = &returning.name;
+            told.push(if is_left {
+                format!("{name}: up; multipathd-lite, which runs on this node, sees to it")
+            } else {
+                format!("{name}: {}", self.settle(&host, &returning)?)
+            });
+        }
+        Ok(told)
     }
 
-    fn settle(&self, device: &str) -> Result<Option<String>, SandboxError> {
+    fn returning(&self, device: &str) -> Result<Option<Returning>, SandboxError> {
         let san = self.folder().read()?;
+        let node = self.find(&san)?;
         let path = self.path(&san, device)?;
-        let trust = match path.in_map {
-            InMap::Active => return Ok(None),
-            InMap::Failed => Trust::Trusted,
-            InMap::Suspect => Trust::Suspect,
-        };
-        let Some(lun) = san.luns.get(path.lun) else {
-            return Ok(None);
-        };
-        let refused = |error: &dyn std::error::Error| SandboxError::Return {
-            device: path.device.clone(),
+        let at = node.paths.iter().position(|known| known == path);
+        let lun = san.luns.get(path.lun);
+        let is_out = path.in_map == InMap::Failed;
+        Ok(at.zip(lun).filter(|_| is_out).map(|(at, lun)| Returning {
+            name: path.device.clone(),
+            path: disk_number(at),
+            map: map_number(path.lun),
+            map_name: lun.map.clone(),
+            wwid: lun.wwid.clone(),
+        }))
+    }
+
+    fn settle(&self, host: &Host, returning: &Returning) -> Result<String, SandboxError> {
+        let refused = |error: Failure| SandboxError::Return {
+            device: returning.name.clone(),
             reason: error.to_string(),
         };
-        let map = self.resolve(&lun.map).map_err(|error| refused(&error))?;
-        let lock = RecordDir::new(self.dir().join("run")).lock(map.wwid(), LOCK_PATIENCE);
-        let lock = lock.map_err(|error| refused(&error))?;
-        let prkeys = PrKeysFile::new(self.dir().join("prkeys"));
-        let mut books = Books::open(&map, &lock, prkeys, None, None);
-        let membership = books.membership();
-        let snapshot = books.remembered().onto(map.snapshot());
-        let id = path_id(&map, &path.device);
-        let mut machine = PathReturn::new(id, membership, trust, snapshot, options());
-        let mut hands = SandboxHands::new(self, map.paths());
-        let note = |trust| self.set_in_map(&path.device, doubted(trust));
-        let settlement = executor::settle(&mut machine, &mut hands, note)?;
-        books.record_return(machine.effects());
-        self.set_in_map(
-            &path.device,
-            match settlement {
-                Settlement::Reinstate => InMap::Active,
-                Settlement::TryAgain(trust) => doubted(trust),
-            },
-        )?;
-        let told = told(
-            membership,
-            settlement,
-            machine.effects().registration.as_ref(),
-        );
-        Ok(Some(format!("{}: {told}", path.device)))
+        let map = (returning.wwid.as_str(), returning.map_name.as_str());
+        let mut custody =
+            Custody::take(host, map, Some(returning.map), LOCK_PATIENCE).map_err(refused)?;
+        let settled = custody
+            .settle(returning.path, Limits::OUT.deadline)
+            .map_err(refused)?;
+        let key = custody.record().map_err(refused)?;
+        let key = key.and_then(|record| record.key);
+        if settled.verdict.is_settled() {
+            self.set_in_map(&returning.name, InMap::Active)?;
+        }
+        Ok(told(settled.verdict, key))
     }
 
-    fn set_in_map(&self, device: &str, in_map: InMap) -> Result<(), SandboxError> {
+    pub(super) fn set_in_map(&self, device: &str, in_map: InMap) -> Result<(), SandboxError> {
         self.folder().change(|san| {
             self.path_mut(san, device)?.in_map = in_map;
             Ok(())
@@ -80,41 +93,26 @@ impl Node {
     }
 }
 
-fn told(was: Membership, settlement: Settlement, is: Option<&Registration>) -> String {
-    match (settlement, is, was) {
-        (Settlement::TryAgain(_), ..) => {
+fn told(verdict: Verdict, key: Option<StoredKey>) -> String {
+    let key = key.map_or_else(|| "its key".to_owned(), |key| key.key.to_string());
+    match verdict {
+        Verdict::Unsettled => {
             "kept out, since it cannot be told whether this node is still registered: bring \
              another path back, or this one again"
                 .to_owned()
         }
-        (_, Some(Registration::Registered { key, .. }), _) => {
-            format!("back in use, registered with {key}")
-        }
-        (_, _, Membership::Lasting) => {
+        Verdict::Kept | Verdict::Registered => format!("back in use, registered with {key}"),
+        Verdict::Expelled => {
             "back in use, not registered: this node was shut out while the path was away".to_owned()
         }
-        _ => "back in use, not registered, as this node is not".to_owned(),
+        Verdict::Unregistered | Verdict::Unconcerned => {
+            "back in use, not registered, as this node is not".to_owned()
+        }
     }
-}
-
-const fn doubted(trust: Trust) -> InMap {
-    match trust {
-        Trust::Trusted => InMap::Failed,
-        Trust::Suspect => InMap::Suspect,
-    }
-}
-
-fn path_id(map: &OpenMap, device: &str) -> PathId {
-    let at = map.paths().iter().position(|path| path.name == device);
-    let at = at.and_then(|at| u32::try_from(at).ok());
-    PathId(at.unwrap_or(u32::MAX))
-}
-
-/// A path may take as long to come back as a command that changes registrations.
-fn options() -> Options {
-    let key = ReservationKey::NONE;
-    Options::for_request(&Request::Clear(Clear { key }))
 }
 
 /// Commands on the map end within 18 s.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+
+/// It is only looked whether somebody listens.
+const DAEMON_PATIENCE: Duration = Duration::from_secs(1);

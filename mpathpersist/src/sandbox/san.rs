@@ -83,8 +83,6 @@ pub enum InMap {
     Active,
     /// It has failed and was not reinstated since.
     Failed,
-    /// The same, and coming back was cut off: it may have registered too late.
-    Suspect,
 }
 
 impl San {

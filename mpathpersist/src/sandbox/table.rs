@@ -147,7 +147,7 @@ impl<'a> Table<'a> {
         }
         let matter = match (path.condition, path.in_map) {
             (Condition::Up, InMap::Active) => return cell,
-            (Condition::Up, InMap::Failed | InMap::Suspect) => "kept out",
+            (Condition::Up, InMap::Failed) => "kept out",
             (condition, _) => condition.word(),
         };
         cell.push(Span(Style::Bad, format!(" {matter}")));

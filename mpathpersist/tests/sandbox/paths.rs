@@ -140,9 +140,17 @@ fn a_return_that_was_cut_off_is_begun_again_without_trust() {
     let path = san.at("san/san.json");
     let state = std::fs::read_to_string(&path).unwrap();
     let dead = "\"condition\": \"offline\",\n          \"in_map\": \"failed\"";
-    let cut_off = "\"condition\": \"up\",\n          \"in_map\": \"suspect\"";
+    let up = "\"condition\": \"up\",\n          \"in_map\": \"failed\"";
     assert!(state.contains(dead), "{state}");
-    std::fs::write(&path, state.replacen(dead, cut_off, 1)).unwrap();
+    std::fs::write(&path, state.replacen(dead, up, 1)).unwrap();
+    let path = san.at("san/bob/run/360060e80000000000000000000000001.json");
+    let mut record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let nexus = &record["nexuses"][1];
+    let port = |name: &str| nexus[name].as_str().unwrap().to_owned();
+    let name = format!("{} {}", port("initiator_port"), port("target_port"));
+    record["suspects"] = serde_json::json!([name]);
+    std::fs::write(&path, record.to_string()).unwrap();
     san.run("sandbox disk san/bob -o -I -S b2 sdb").ok();
     assert!(standing(&san).contains("bob     -      b2 kept out   reads only"));
     san.run("sandbox up san/bob sdb").ok();

@@ -138,6 +138,7 @@ impl Engine {
         if !checked.is_pending {
             notes.checking = None;
         }
+        notes.is_doubtful = false;
         let again = checked.attention.is_some() && notes.attentions < MAX_ATTENTIONS;
         notes.attentions = if again { notes.attentions + 1 } else { 0 };
         let counters = &mut self.model_mut().counters;

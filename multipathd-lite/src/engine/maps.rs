@@ -91,9 +91,13 @@ impl Engine {
         failed
     }
 
-    /// The kernel does not use a path any more: whatever it was, it has to show it again.
+    /// The kernel does not use a path any more: whatever it was, it has to show it again. Until
+    /// it was checked, what the last check said of it is out of date.
     fn failed_in_kernel(&mut self, device: DeviceNumber) {
         self.unsettle(device);
+        if let Some(notes) = self.paths.get_mut(&device) {
+            notes.is_doubtful = true;
+        }
         if let Some(path) = self.model.paths.get(&device) {
             tracing::info!("{} [{device}]: failed in the kernel", path.scsi.name);
         }
@@ -167,13 +171,16 @@ impl Engine {
             return None;
         }
         let rules = self.rules_of(wwid);
-        let settle = members
-            .iter()
-            .filter(|path| works(path) && is_to_be_settled(path));
+        let works = |path: &&&Arc<Path>| {
+            let notes = self.paths.get(&path.scsi.device);
+            works(path) && notes.is_none_or(|notes| !notes.is_doubtful)
+        };
+        let settle = members.iter().filter(works);
+        let settle = settle.filter(|path| is_to_be_settled(path));
         let is_failed = |path: &&&Arc<Path>| path.dm_state == Some(PathState::Failed);
-        let reinstate = members.iter().filter(|path| works(path)).filter(is_failed);
+        let reinstate = members.iter().filter(works).filter(is_failed);
         let is_removal = notes.is_removal_wanted || (members.is_empty() && map.is_some());
-        let order = WorkOrder {
+        let mut order = WorkOrder {
             wwid: wwid.to_owned(),
             name: map.map_or_else(|| wwid.to_owned(), |map| map.name.clone()),
             device: map.and_then(|map| map.device),
@@ -186,6 +193,11 @@ impl Engine {
             reinstate: reinstate.map(|path| path.scsi.device).collect(),
             remove: is_removal,
         };
+        if self.rules.has_fixed_maps() {
+            order.assemble = None;
+            order.rename = None;
+            order.remove = notes.is_removal_wanted;
+        }
         is_any_work(&order).then_some(order)
     }
 

@@ -56,12 +56,7 @@ impl Checks {
             Ok(state) => return Ok(Begun::Ended(down(order.device, &format!("path {state}")))),
             Err(error) => return Ok(Begun::Ended(down(order.device, &error.to_string()))),
         }
-        let timeout_ms = u32::try_from(order.timeout.as_millis()).unwrap_or(u32::MAX);
-        let command = match order.question {
-            Question::Ready => scsi::tur_command(timeout_ms),
-            Question::Registrations(_) => read_keys(timeout_ms),
-        };
-        let worker = SgWorker::spawn(&roots.dev.join(&order.name), &command)?;
+        let worker = SgWorker::spawn(&roots.dev.join(&order.name), &command(order))?;
         let running = Running {
             worker,
             question: order.question,
@@ -95,23 +90,16 @@ impl Checks {
 
     /// Those whose time is up; each is named once.
     pub fn late(&mut self, now: Instant) -> Vec<Checked> {
-        let late = self
+        let given_up = self
             .running
             .iter_mut()
             .filter(|(_, running)| !running.is_late && running.give_up <= now);
-        late.map(|(device, running)| {
-            running.is_late = true;
-            Checked {
-                device: *device,
-                state: CheckState::Timeout,
-                message: "no answer in time".to_owned(),
-                attention: None,
-                registrations: None,
-                access: running.access.clone(),
-                is_pending: true,
-            }
-        })
-        .collect()
+        given_up
+            .map(|(device, running)| {
+                running.is_late = true;
+                late(*device, running.access.clone())
+            })
+            .collect()
     }
 
     /// When the next one is late.
@@ -122,7 +110,29 @@ impl Checks {
     }
 }
 
-fn down(device: DeviceNumber, message: &str) -> Checked {
+/// What a path is asked with.
+pub(super) fn command(order: &CheckOrder) -> SgCommand {
+    let timeout_ms = u32::try_from(order.timeout.as_millis()).unwrap_or(u32::MAX);
+    match order.question {
+        Question::Ready => scsi::tur_command(timeout_ms),
+        Question::Registrations(_) => read_keys(timeout_ms),
+    }
+}
+
+/// A check whose time is up, and which goes on.
+pub(super) fn late(device: DeviceNumber, access: (Option<AccessState>, Option<bool>)) -> Checked {
+    Checked {
+        device,
+        state: CheckState::Timeout,
+        message: "no answer in time".to_owned(),
+        attention: None,
+        registrations: None,
+        access,
+        is_pending: true,
+    }
+}
+
+pub(super) fn down(device: DeviceNumber, message: &str) -> Checked {
     Checked {
         device,
         state: CheckState::Down,
@@ -145,7 +155,17 @@ fn judge(device: DeviceNumber, question: Question, result: Result<SgReply, SgErr
         Err(error) => return down(device, &error.to_string()),
     };
     let sense = Sense::decode_partial(&reply.sense).ok();
-    let class = scsi_pr::classify(Status(reply.status), sense.as_ref());
+    let answer = (Status(reply.status), sense.as_ref());
+    judge_answer(device, question, answer, &reply.data)
+}
+
+pub(super) fn judge_answer(
+    device: DeviceNumber,
+    question: Question,
+    (status, sense): (Status, Option<&Sense>),
+    data: &[u8],
+) -> Checked {
+    let class = scsi_pr::classify(status, sense);
     let attention = match class {
         AnswerClass::UnitAttention(attention) => Some(attention),
         _ => None,
@@ -153,10 +173,10 @@ fn judge(device: DeviceNumber, question: Question, result: Result<SgReply, SgErr
     let (state, message) = match (question, class) {
         // It may be an array without reservations: that says nothing of the path.
         (Question::Registrations(_), AnswerClass::Refused(_)) => (CheckState::Up, String::new()),
-        _ => state(Status(reply.status), sense.as_ref()),
+        _ => state(status, sense),
     };
     let registrations = match (question, class) {
-        (Question::Registrations(key), AnswerClass::Done) => count(key, &reply.data),
+        (Question::Registrations(key), AnswerClass::Done) => count(key, data),
         _ => None,
     };
     Checked {

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use dm_multipath::DeviceNumber;
-use dm_multipath::sys::dm::{SuspendFlags, UdevCookie};
-use dm_multipath::sys::{DmControl, DmError};
 use mpath_state::PrStatus;
 use mpath_state::StoredKey;
 use mpath_state::prkeys::PrKeysFile;
@@ -12,6 +9,7 @@ use mpath_state::protocol::Reply;
 use mpath_state::record::MapRecord;
 use mpathpersist::Custody;
 
+use super::ground::{Ground, GroundError};
 use super::{Deed, Errand, Fact, Tools};
 use crate::event::Event;
 
@@ -42,28 +40,21 @@ impl Tools {
 
     fn do_deed(&self, wwid: &str, deed: &Deed) -> Result<(), String> {
         match deed {
-            Deed::Message { map, text } => {
-                self.with_dm(|dm| dm.message((*map).into(), 0, text).map(drop))
-            }
-            Deed::Suspend(map) => {
-                let flags = SuspendFlags::NO_FLUSH | SuspendFlags::SKIP_LOCKFS;
-                self.with_dm(|dm| dm.suspend((*map).into(), flags))
-            }
-            Deed::Resume(map) => self.resume(*map),
+            Deed::Message { map, text } => self.on_ground(|ground| ground.message(*map, text)),
+            Deed::Suspend(map) => self.on_ground(|ground| ground.suspend(*map)),
+            Deed::Resume(map) => self.on_ground(|ground| ground.resume(*map)),
             Deed::StoreKey(key) => self.store_key(wwid, *key),
             Deed::Remember { name, fact } => self.remember(wwid, name, *fact),
         }
     }
 
-    fn with_dm(&self, call: impl FnOnce(&DmControl) -> Result<(), DmError>) -> Result<(), String> {
-        let dm = DmControl::open_in(&self.host.roots);
-        dm.and_then(|dm| call(&dm))
-            .map_err(|error| error.to_string())
-    }
-
-    fn resume(&self, map: DeviceNumber) -> Result<(), String> {
-        let (flags, cookie) = (SuspendFlags::SKIP_LOCKFS, UdevCookie::NONE);
-        self.with_dm(|dm| dm.resume(map.into(), flags, cookie))
+    fn on_ground(
+        &self,
+        call: impl FnOnce(&Ground<'_>) -> Result<(), GroundError>,
+    ) -> Result<(), String> {
+        let ground = Ground::open(&self.host).map_err(GroundError::from);
+        let called = ground.and_then(|ground| call(&ground));
+        called.map_err(|error| error.to_string())
     }
 
     fn store_key(&self, wwid: &str, key: Option<StoredKey>) -> Result<(), String> {
@@ -78,8 +69,7 @@ impl Tools {
     /// The client may be our own `mpathpersist`, which has the lock and has written the record
     /// before it told: then there is nothing left to enter.
     fn remember(&self, wwid: &str, name: &str, fact: Fact) -> Result<(), String> {
-        let dm = DmControl::open_in(&self.host.roots).map_err(|error| error.to_string())?;
-        let custody = Custody::take(&self.host, &dm, (wwid, name), None, LOCK_PATIENCE);
+        let custody = Custody::take(&self.host, (wwid, name), None, LOCK_PATIENCE);
         let custody = custody.map_err(|error| error.to_string())?;
         let entered = custody.enter(|record| enter(record, fact));
         entered.map(drop).map_err(|error| error.to_string())

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dm_multipath::DeviceNumber;
-use dm_multipath::scsi;
 use dm_multipath::sys::DmControl;
 use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::RecordDir;
 use mpathpersist::Host;
 
-use super::{FoundMap, FoundPath, KeySource, ReadOrder, Tools};
+use super::ground::{UUID_PREFIX, read_maps, read_path, read_paths};
+use super::{FoundMap, KeySource, ReadOrder, Tools};
 use crate::event::{BooksRead, Event, MapsRead, Scanned};
 use crate::rules::Rules;
 
@@ -25,7 +25,7 @@ impl Tools {
             ReadOrder::Host(rules) => Event::Scanned(Box::new(scan(host, &rules))),
             ReadOrder::Path(device) => Event::PathRead {
                 device,
-                found: FoundPath::read(&host.roots, device).ok().map(Box::new),
+                found: read_path(host, device).map(Box::new),
             },
             ReadOrder::Maps(known) => Event::MapsRead(Box::new(read_maps(host, &known))),
             ReadOrder::Books { wwid, key } => {
@@ -36,12 +36,7 @@ impl Tools {
 }
 
 fn scan(host: &Host, rules: &Arc<Rules>) -> Scanned {
-    let devices = scsi::scan(&host.roots).unwrap_or_else(|error| {
-        tracing::error!("cannot look for disks: {error}");
-        Vec::new()
-    });
-    let read = |device: &DeviceNumber| FoundPath::read(&host.roots, *device).ok();
-    let paths: Vec<FoundPath> = devices.iter().filter_map(read).collect();
+    let paths = read_paths(host);
     let maps = read_maps(host, &BTreeMap::new());
     let mut sources: BTreeMap<String, KeySource> = BTreeMap::new();
     for wwid in maps.changed.iter().filter_map(FoundMap::wwid) {
@@ -67,15 +62,12 @@ fn source(rules: &Arc<Rules>, vendor: &str, product: &str) -> KeySource {
     }
 }
 
-fn read_maps(host: &Host, known: &BTreeMap<DeviceNumber, u32>) -> MapsRead {
+pub(super) fn read_kernel_maps(
+    host: &Host,
+    dm: &DmControl,
+    known: &BTreeMap<DeviceNumber, u32>,
+) -> MapsRead {
     let mut read = MapsRead::default();
-    let dm = match DmControl::open_in(&host.roots) {
-        Ok(dm) => dm,
-        Err(error) => {
-            tracing::error!("{error}");
-            return read;
-        }
-    };
     let listed = dm.list().unwrap_or_else(|error| {
         tracing::error!("{error}");
         Vec::new()
@@ -95,7 +87,7 @@ fn read_maps(host: &Host, known: &BTreeMap<DeviceNumber, u32>) -> MapsRead {
         if events.is_some() && known.get(&listed.device).copied() == events {
             continue;
         }
-        match FoundMap::read(&host.roots, &dm, listed.device) {
+        match FoundMap::read(&host.roots, dm, listed.device) {
             Ok(found) => read.changed.push(found),
             // Other targets, where the list has no uuids; a map without a table, about to be made.
             Err(error) => tracing::debug!("{error}"),
@@ -134,6 +126,3 @@ pub(super) fn read_books(host: &Host, wwid: &str, key: &KeySource) -> BooksRead 
 fn has_leftover(run_dir: &Path, wwid: &str) -> bool {
     RecordDir::journal_path(run_dir, wwid).is_some_and(|path| path.exists())
 }
-
-/// What multipath-tools puts before the WWID in a map's uuid.
-pub(super) const UUID_PREFIX: &str = "mpath-";

@@ -14,7 +14,8 @@ use mpath_state::wwids::WwidsFile;
 use mpathpersist::{Custody, Device, Failure, Host, Settled, Verdict};
 
 use super::errand::LOCK_PATIENCE;
-use super::reader::{UUID_PREFIX, read_books};
+use super::ground::{Ground, UUID_PREFIX};
+use super::reader::read_books;
 use super::table::{is_same, table};
 use super::{Assembly, FoundMap, Health, Member, Tools, WorkOrder, WorkReport};
 use crate::event::Event;
@@ -25,8 +26,8 @@ impl Tools {
     #[must_use]
     pub fn work(&self, order: &WorkOrder) -> Event {
         let mut work = Work::new(self, order);
-        match DmControl::open_in(&self.host.roots) {
-            Ok(dm) => work.run(&dm),
+        match Ground::open(&self.host) {
+            Ok(ground) => work.run(&ground),
             Err(error) => work.note(&error),
         }
         Event::WorkDone(Box::new(work.report))
@@ -64,16 +65,16 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn run(&mut self, dm: &DmControl) {
+    fn run(&mut self, ground: &Ground<'_>) {
         if self.order.recover {
             self.recover();
         }
         let name = (self.order.wwid.as_str(), self.order.name.as_str());
-        match Custody::take(self.host, dm, name, self.device, LOCK_PATIENCE) {
-            Ok(custody) => self.run_locked(dm, custody),
+        match Custody::take(self.host, name, self.device, LOCK_PATIENCE) {
+            Ok(custody) => self.run_locked(ground, custody),
             Err(error) => self.note(&error),
         }
-        self.look(dm);
+        self.look(ground);
     }
 
     /// Before anything else: a map that is suspended stops its host.
@@ -94,7 +95,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn run_locked(&mut self, dm: &DmControl, custody: Custody<'_>) {
+    fn run_locked(&mut self, ground: &Ground<'_>, custody: Custody<'_>) {
         let books = read_books(self.host, &self.order.wwid, &self.order.key);
         let mut custody = custody.with_key(books.configured);
         self.settle(&mut custody);
@@ -106,16 +107,19 @@ impl<'a> Work<'a> {
             self.look_for_holder(&mut custody);
         }
         if let Some(name) = &self.order.rename {
-            let renamed = self.rename(dm, name);
+            let dm = ground.dm("be renamed");
+            let renamed = dm.and_then(|dm| Ok(self.rename(dm, name)?));
             self.note_result(renamed);
         }
         if let Some(assembly) = &self.order.assemble {
-            let assembled = self.assemble(dm, assembly);
+            let dm = ground.dm("get another table");
+            let assembled = dm.and_then(|dm| Ok(self.assemble(dm, assembly)?));
             self.note_result(assembled);
         }
-        self.reinstate(dm);
+        self.reinstate(ground);
         if self.order.remove {
-            let removed = self.remove(dm);
+            let dm = ground.dm("be removed");
+            let removed = dm.and_then(|dm| Ok(self.remove(dm)?));
             self.note_result(removed);
         }
     }
@@ -278,7 +282,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn reinstate(&mut self, dm: &DmControl) {
+    fn reinstate(&mut self, ground: &Ground<'_>) {
         let Some(map) = self.device else {
             return;
         };
@@ -289,8 +293,8 @@ impl<'a> Work<'a> {
             if must_wait {
                 continue;
             }
-            match dm.message(map.into(), 0, &format!("reinstate_path {path}")) {
-                Ok(_) => self.report.reinstated.push(*path),
+            match ground.message(map, &format!("reinstate_path {path}")) {
+                Ok(()) => self.report.reinstated.push(*path),
                 Err(error) => self.note(&error),
             }
         }
@@ -313,10 +317,10 @@ impl<'a> Work<'a> {
     }
 
     /// What came of it all.
-    fn look(&mut self, dm: &DmControl) {
+    fn look(&mut self, ground: &Ground<'_>) {
         self.report.books = Some(read_books(self.host, &self.order.wwid, &self.order.key));
         if let Some(device) = self.device {
-            self.report.found = FoundMap::read(&self.host.roots, dm, device).ok();
+            self.report.found = ground.map(device);
         }
     }
 
