@@ -1,6 +1,7 @@
-//! `cargo xtask demo`: what the project is for, in a minute, on any machine: the real program on
+//! `cargo xtask demo`: what the project is for, in a minute, on any machine: the real programs on
 //! a simulated array, and next to it the same commands on one disk with one path.
 
+mod daemon;
 mod picture;
 mod stage;
 mod story;
@@ -15,12 +16,21 @@ use crate::lab::binaries;
 use crate::process;
 use stage::Stage;
 
-/// Builds the program and tells the story on standard output. The sandbox stays, to go on with.
+/// The programs that the story is about.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The command.
+    pub mpathpersist: PathBuf,
+    /// The daemon.
+    pub multipathd_lite: PathBuf,
+}
+
+/// Builds the programs and tells the story on standard output. The sandbox stays, to go on with.
 ///
 /// # Errors
 /// If something cannot be built or run, or ends otherwise than on one disk.
 pub fn run(workspace: &Path) -> Result {
-    let program = build(workspace)?;
+    let programs = build(workspace)?;
     let folder = workspace.join("target/demo");
     if folder.exists() {
         std::fs::remove_dir_all(&folder)
@@ -28,8 +38,8 @@ pub fn run(workspace: &Path) -> Result {
     }
     std::fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
     let mut out = io::stdout().lock();
-    tell(&program, &folder, color(), &mut out)?;
-    let (here, program) = (folder.display(), program.display());
+    tell(&programs, &folder, color(), &mut out)?;
+    let (here, program) = (folder.display(), programs.mpathpersist.display());
     writeln!(
         out,
         "\nGo on yourself:\n  cd {here}\n  {program} sandbox show san\n  {program} sandbox --help"
@@ -52,22 +62,22 @@ pub fn draw(workspace: &Path) -> Result {
 /// # Errors
 /// As [`run`].
 pub fn picture(workspace: &Path) -> Result<String> {
-    let program = build(workspace)?;
+    let programs = build(workspace)?;
     let folder = tempfile::tempdir().context(|| "cannot make a folder".to_owned())?;
     let mut told = Vec::new();
-    tell(&program, folder.path(), Color::On, &mut told)?;
+    tell(&programs, folder.path(), Color::On, &mut told)?;
     Ok(picture::draw(&String::from_utf8_lossy(&told)))
 }
 
 /// Where the README's picture is.
 pub const PICTURE: &str = "docs/demo.svg";
 
-/// Tells the story with a program, in a folder that is empty.
+/// Tells the story with these programs, in a folder that is empty.
 ///
 /// # Errors
 /// As [`run`].
-pub fn tell(program: &Path, folder: &Path, color: Color, out: &mut dyn Write) -> Result {
-    let mut stage = Stage::new(program, folder, color, out)?;
+pub fn tell(programs: &Programs, folder: &Path, color: Color, out: &mut dyn Write) -> Result {
+    let mut stage = Stage::new(programs, folder, color, out)?;
     for scene in story::SCENES {
         stage.play(scene)?;
     }
@@ -84,24 +94,32 @@ fn color() -> Color {
     }
 }
 
-/// Builds the program and says where it is.
+/// Builds the programs and says where they are.
 ///
 /// # Errors
-/// If it cannot be built; cargo has then said why.
-pub fn build(workspace: &Path) -> Result<PathBuf> {
-    eprintln!("demo: building mpathpersist");
+/// If they cannot be built; cargo has then said why.
+pub fn build(workspace: &Path) -> Result<Programs> {
+    eprintln!("demo: building mpathpersist and multipathd-lite");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace).args([
         "build",
         "--quiet",
         "--package=mpathpersist",
         "--bin=mpathpersist",
+        "--package=multipathd-lite",
+        "--bin=multipathd-lite",
         "--message-format=json-render-diagnostics",
     ]);
     let messages = process::output(&mut cargo)?;
     let built = binaries::parse_messages(&messages);
-    let program = built.into_iter().find(|built| built.name == "mpathpersist");
-    program
-        .map(|program| program.file)
-        .ok_or_else(|| Error::unexpected("cargo built no mpathpersist"))
+    let file = |name: &str| {
+        let program = built.iter().find(|built| built.name == name);
+        program
+            .map(|program| program.file.clone())
+            .ok_or_else(|| Error::unexpected(format!("cargo built no {name}")))
+    };
+    Ok(Programs {
+        mpathpersist: file("mpathpersist")?,
+        multipathd_lite: file("multipathd-lite")?,
+    })
 }

@@ -8,10 +8,10 @@ use xtask::guest::demo::Color;
 
 fn told(color: Color) -> String {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let program = demo::build(workspace).unwrap();
+    let programs = demo::build(workspace).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut out = Vec::new();
-    demo::tell(&program, folder.path(), color, &mut out).unwrap();
+    demo::tell(&programs, folder.path(), color, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -33,13 +33,12 @@ impl Node {
     /// There is no such path, or the sandbox cannot be used.
     pub fn bring_back(&self, devices: &[String]) -> Result<Vec<String>, SandboxError> {
         let host = Host::on_node(self.clone());
-        self.set_condition(devices, Condition::Up)?;
+        let found = devices.iter().map(|device| self.returning(device));
+        let found: Vec<Option<Returning>> = found.collect::<Result<_, _>>()?;
         let is_left = Daemon::connect(&host.daemon, DAEMON_PATIENCE).is_some();
+        self.set_condition(devices, Condition::Up)?;
         let mut told = Vec::new();
-        for device in devices {
-            let Some(returning) = self.returning(device)? else {
-                continue;
-            };
+        for returning in found.into_iter().flatten() {
             let name = &returning.name;
             told.push(if is_left {
                 format!("{name}: up; multipathd-lite, which runs on this node, sees to it")

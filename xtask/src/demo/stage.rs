@@ -5,13 +5,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::story::Scene;
+use super::Programs;
+use super::daemon::Daemon;
+use super::story::{Scene, Step};
 use crate::error::{Context, Error, Result};
 use crate::guest::demo::Color;
 
 /// The two sandboxes, and who is told.
 pub(super) struct Stage<'a> {
-    program: &'a Path,
+    programs: &'a Programs,
+    daemon: Option<Daemon>,
     folder: PathBuf,
     color: Color,
     out: &'a mut dyn Write,
@@ -28,13 +31,14 @@ struct Ended {
 
 impl<'a> Stage<'a> {
     pub(super) fn new(
-        program: &'a Path,
+        programs: &'a Programs,
         folder: &Path,
         color: Color,
         out: &'a mut dyn Write,
     ) -> Result<Self> {
         let mut stage = Self {
-            program,
+            programs,
+            daemon: None,
             folder: folder.to_owned(),
             color,
             out,
@@ -42,8 +46,8 @@ impl<'a> Stage<'a> {
         };
         stage.say(
             "One disk, mpatha, and two nodes with four paths to it: they are simulated, \
-             mpathpersist is the real program.\nThe tables show which key the array has for \
-             which path; ● holds the reservation.\n\n",
+             mpathpersist and multipathd-lite are the real programs.\nThe tables show which \
+             key the array has for which path; ● holds the reservation.\n\n",
         )?;
         stage.show("mpathpersist sandbox init san")?;
         stage.run("mpathpersist sandbox init one --paths 1")?;
@@ -56,13 +60,8 @@ impl<'a> Stage<'a> {
         let sentence = self.paint("1", &format!("{}. {sentence}", self.played));
         self.say(&format!("\n{sentence}\n\n"))?;
         let mut compared = 0;
-        for line in scene.lines {
-            let ended = self.show(line)?;
-            if let Some(line) = on_one_disk(line) {
-                let alone = self.run(&line)?;
-                require_same(&line, ended.status, alone.status)?;
-                compared += 1;
-            }
+        for step in scene.steps {
+            compared += self.step(step)?;
         }
         let colored = match self.color {
             Color::On => "always",
@@ -74,6 +73,40 @@ impl<'a> Stage<'a> {
             self.say(&format!("   {line}\n"))?;
         }
         self.compare(compared)
+    }
+
+    /// Does a step; says how many commands were compared with one disk.
+    fn step(&mut self, step: &Step) -> Result<usize> {
+        match *step {
+            Step::Run(line) => {
+                let ended = self.show(line)?;
+                let Some(line) = on_one_disk(line) else {
+                    return Ok(0);
+                };
+                let alone = self.run(&line)?;
+                require_same(&line, ended.status, alone.status)?;
+                return Ok(1);
+            }
+            Step::Start(line) => {
+                self.daemon = Some(Daemon::start(&mut self.command(line))?);
+                let outcome = self.paint("2", "in the background");
+                self.say(&format!("   $ {line:WIDTH$}  {outcome}\n"))?;
+            }
+            Step::Await(all) => {
+                if let Some(daemon) = &mut self.daemon {
+                    daemon.await_all(all)?;
+                }
+                for said in all {
+                    let said = self.paint("2", &format!("multipathd-lite: {said}"));
+                    self.say(&format!("     {said}\n"))?;
+                }
+            }
+            Step::End(line) => {
+                self.show(line)?;
+                self.daemon.take().map_or(Ok(()), Daemon::await_end)?;
+            }
+        }
+        Ok(0)
     }
 
     pub(super) fn close(&mut self) -> Result {
@@ -116,13 +149,11 @@ impl<'a> Stage<'a> {
     }
 
     fn run(&self, line: &str) -> Result<Ended> {
-        let words = line.split_whitespace().skip(1);
-        let output = Command::new(self.program)
-            .args(words)
-            .current_dir(&self.folder)
+        let output = self
+            .command(line)
             .stdin(Stdio::null())
             .output()
-            .context(|| format!("cannot run {}", self.program.display()))?;
+            .context(|| format!("cannot run '{line}'"))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ended = Ended {
             status: output.status.code().unwrap_or(-1),
@@ -138,6 +169,16 @@ impl<'a> Stage<'a> {
             });
         }
         Ok(ended)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut words = line.trim_end_matches(" &").split_whitespace();
+        let mut command = Command::new(match words.next() {
+            Some("multipathd-lite") => &self.programs.multipathd_lite,
+            _ => &self.programs.mpathpersist,
+        });
+        command.args(words).current_dir(&self.folder);
+        command
     }
 
     fn paint(&self, escape: &str, text: &str) -> String {
