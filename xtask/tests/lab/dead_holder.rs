@@ -1,6 +1,11 @@
 //! The path that holds the reservation is gone, and `mpathpersist` is asked to release, to change
 //! the key, to unregister, … The map must end up as one disk does that is asked the same: a second
 //! LUN, with one nexus for each node, driven by sg_persist, is that disk.
+//!
+//! Under types 1 and 3 one disk lets in the one nexus that reserved, and registering lets nobody
+//! in: while such a reservation stands, a map with several paths can be written through one of
+//! them at most, and not at all while that one is away. So there only what the commands do is
+//! compared, and that writing is possible again once the reservation is gone.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -21,6 +26,8 @@ enum Loss {
     Offline,
     /// Its device is removed from the kernel; the map still names it.
     Deleted,
+    /// It takes commands and never answers.
+    Silent,
 }
 
 /// What is asked while it is gone.
@@ -94,9 +101,53 @@ fn deleted_under_exclusive_access_for_all_registrants() -> Result {
     check("deleted8", Loss::Deleted, 8)
 }
 
+#[test]
+fn silent_under_write_exclusive_for_registrants() -> Result {
+    check("silent5", Loss::Silent, 5)
+}
+
+#[test]
+fn silent_under_exclusive_access_for_registrants() -> Result {
+    check("silent6", Loss::Silent, 6)
+}
+
+#[test]
+fn silent_under_write_exclusive_for_all_registrants() -> Result {
+    check("silent7", Loss::Silent, 7)
+}
+
+#[test]
+fn silent_under_exclusive_access_for_all_registrants() -> Result {
+    check("silent8", Loss::Silent, 8)
+}
+
+#[test]
+fn offline_under_write_exclusive() -> Result {
+    check("offline1", Loss::Offline, 1)
+}
+
+#[test]
+fn offline_under_exclusive_access() -> Result {
+    check("offline3", Loss::Offline, 3)
+}
+
+#[test]
+fn deleted_under_write_exclusive() -> Result {
+    check("deleted1", Loss::Deleted, 1)
+}
+
+#[test]
+fn silent_under_exclusive_access() -> Result {
+    check("silent3", Loss::Silent, 3)
+}
+
 fn check(name: &str, loss: Loss, kind: u8) -> Result {
     let lab = Lab::shared(name)?;
-    let stage = Stage::new(&lab, Fabric::Loop, 3)?;
+    let fabric = match loss {
+        Loss::Silent => Fabric::Iscsi,
+        Loss::Offline | Loss::Deleted => Fabric::Loop,
+    };
+    let stage = Stage::new(&lab, fabric, 3)?;
     let reference = Reference::new(&lab)?;
     for act in ACTS {
         let expected = reference.play(act, kind)?;
@@ -123,10 +174,12 @@ fn play(stage: &Stage, loss: Loss, act: Act, kind: u8) -> Result<Found> {
     let holder = holder(stage)?;
     let path = &stage.lun.paths()[holder];
     path_goes(path, loss)?;
-    let writer = Writer::start(stage)?;
+    // What the map has sent to a silent path nobody gets back.
+    let may_write = loss != Loss::Silent && kind >= FIRST_FOR_REGISTRANTS;
+    let writer = may_write.then(|| Writer::start(stage)).transpose()?;
     let finished = stage.run(&format!("-o {}", act.words(kind)))?;
     let state = stage.state()?;
-    let written = writer.stop()?;
+    let written = writer.map(Writer::stop).transpose()?;
     let left = state.ours[holder];
     let living: Vec<u64> = without(&state.ours, holder);
     let key = living[0];
@@ -140,8 +193,15 @@ fn play(stage: &Stage, loss: Loss, act: Act, kind: u8) -> Result<Found> {
         left == NONE || left == key,
         "{act:?}, type {kind} left {left:#x} on the dead path: {state:?}"
     );
-    if key != NONE {
+    let is_in = key != NONE && kind >= FIRST_FOR_REGISTRANTS;
+    if is_in && let Some(written) = written {
         assert!(written.is_unbroken(), "{act:?}, type {kind}: {written:?}");
+    }
+    if loss == Loss::Silent {
+        stage.map.fail_path(path)?;
+    }
+    if is_in || state.held.is_none() {
+        assert!(stage.can_write()?, "{act:?}, type {kind}: {state:?}");
     }
     path_returns(stage, path, loss)?;
     tidy_up(stage)?;
@@ -174,6 +234,7 @@ fn path_goes(path: &Nexus, loss: Loss) -> Result {
     match loss {
         Loss::Offline => path.set_offline(),
         Loss::Deleted => path.delete(),
+        Loss::Silent => path.hang(),
     }
 }
 
@@ -181,6 +242,12 @@ fn path_returns(stage: &Stage, path: &Nexus, loss: Loss) -> Result {
     match loss {
         Loss::Offline => {
             path.set_running()?;
+            stage.map.reinstate_path(path)
+        }
+        // Whatever was sent meanwhile is carried out before the answer.
+        Loss::Silent => {
+            path.resume()?;
+            path.witness().read_keys()?;
             stage.map.reinstate_path(path)
         }
         Loss::Deleted => {
@@ -308,6 +375,9 @@ impl Written {
         self.blocks > 0 && self.errors == 0 && self.longest < Duration::from_secs(10)
     }
 }
+
+/// Types from this one on let registrants in.
+const FIRST_FOR_REGISTRANTS: u8 = 5;
 
 const BLOCK: usize = 4096;
 
