@@ -4,7 +4,7 @@
 //! that [`recovery`] repeats are written down that far.
 
 use mpath_state::record::Intent;
-use pr_policy::{Register, RegisterMode, Release, Request, Reserve, recovery};
+use pr_policy::{Register, RegisterAndMove, RegisterMode, Release, Request, Reserve, recovery};
 use scsi_pr::{ReservationKey, ReservationType};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,14 @@ enum Written {
     Release {
         key: u64,
         reservation_type: u8,
+    },
+    RegisterAndMove {
+        key: u64,
+        new_key: u64,
+        aptpl: bool,
+        unregister: bool,
+        relative_target_port: u16,
+        transport_id: String,
     },
 }
 
@@ -59,7 +67,7 @@ impl Leftover {
     pub(crate) fn remedy(&self) -> Option<Request> {
         let written = self.0.extra.get(ARGUMENTS)?.clone();
         let written: Written = serde_json::from_value(written).ok()?;
-        recovery(&written.request())
+        recovery(&written.request()?)
     }
 }
 
@@ -79,12 +87,21 @@ impl Written {
                 key: release.key.0,
                 reservation_type: release.reservation_type.0,
             },
+            Request::RegisterAndMove(moved) => Self::RegisterAndMove {
+                key: moved.key.0,
+                new_key: moved.new_key.0,
+                aptpl: moved.aptpl,
+                unregister: moved.unregister,
+                relative_target_port: moved.relative_target_port,
+                transport_id: moved.transport_id.to_string(),
+            },
             _ => return None,
         })
     }
 
-    fn request(self) -> Request {
-        match self {
+    /// `None` if there is no such port.
+    fn request(self) -> Option<Request> {
+        Some(match self {
             Self::Register {
                 new_key,
                 aptpl,
@@ -111,7 +128,22 @@ impl Written {
                 key: ReservationKey(key),
                 reservation_type: ReservationType(reservation_type),
             }),
-        }
+            Self::RegisterAndMove {
+                key,
+                new_key,
+                aptpl,
+                unregister,
+                relative_target_port,
+                transport_id,
+            } => Request::RegisterAndMove(RegisterAndMove {
+                key: ReservationKey(key),
+                new_key: ReservationKey(new_key),
+                aptpl,
+                unregister,
+                relative_target_port,
+                transport_id: transport_id.parse().ok()?,
+            }),
+        })
     }
 }
 
@@ -155,6 +187,15 @@ mod tests {
             reservation_type: ReservationType(5),
         });
         check(&release, Some(&release));
+        let moved = Request::RegisterAndMove(RegisterAndMove {
+            key: ReservationKey(7),
+            new_key: ReservationKey(8),
+            aptpl: true,
+            unregister: true,
+            relative_target_port: 2,
+            transport_id: "sas,5a01000000000001".parse().unwrap(),
+        });
+        check(&moved, Some(&moved));
         let clear = Clear {
             key: ReservationKey(7),
         };

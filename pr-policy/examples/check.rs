@@ -95,6 +95,8 @@ struct Walk {
     links: &'static [Link],
     most_away: [usize; 2],
     shared_key: bool,
+    /// Reservation types that it is about.
+    types: &'static [u8],
 }
 
 const WALKS: &[Walk] = &[
@@ -108,6 +110,7 @@ const WALKS: &[Walk] = &[
         links: &[Link::Up, Link::Down],
         most_away: [2, 1],
         shared_key: false,
+        types: &[1, 3, 5, 6, 7, 8],
     },
     Walk {
         name: "one fault",
@@ -118,6 +121,7 @@ const WALKS: &[Walk] = &[
         links: &[Link::Up, Link::Down, Link::Gone, Link::Hanging],
         most_away: [2, 0],
         shared_key: false,
+        types: &[1, 3, 5, 6, 7, 8],
     },
     Walk {
         name: "two faults",
@@ -128,6 +132,7 @@ const WALKS: &[Walk] = &[
         links: &[Link::Up, Link::Down],
         most_away: [2, 0],
         shared_key: false,
+        types: &[1, 3, 5, 6, 7, 8],
     },
     Walk {
         name: "one key for both",
@@ -138,6 +143,19 @@ const WALKS: &[Walk] = &[
         links: &[Link::Up, Link::Down],
         most_away: [1, 1],
         shared_key: true,
+        types: &[1, 3, 5, 6, 7, 8],
+    },
+    // Two register, one reserves, its path goes, the reservation is moved.
+    Walk {
+        name: "moves",
+        paths: [2, 2],
+        ops: 5,
+        faults: 1,
+        deep: (7, 1),
+        links: &[Link::Up, Link::Down],
+        most_away: [1, 0],
+        shared_key: false,
+        types: &[1, 3, 5, 6],
     },
 ];
 
@@ -145,9 +163,10 @@ fn exhaustive(arguments: &Arguments) -> usize {
     println!("exhaustive: 2 nodes, 3 paths each");
     println!("{HEAD}");
     let types = arguments.types.iter().copied();
-    let all = WALKS
-        .iter()
-        .flat_map(|walk| types.clone().map(move |held| (walk, held)));
+    let all = WALKS.iter().flat_map(|walk| {
+        let types = types.clone().filter(|held| walk.types.contains(held));
+        types.map(move |held| (walk, held))
+    });
     let queue = Mutex::new(all.collect::<VecDeque<_>>());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -234,7 +253,7 @@ impl Walk {
             links: vec![self.links.to_vec(), self.links.to_vec()],
             most_away: self.most_away.to_vec(),
             exclusions: Exclusion::ALL.to_vec(),
-            moves: false,
+            moves: true,
             all_tg_pt: false,
         };
         let (ops, faults) = if is_deep {

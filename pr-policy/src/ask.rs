@@ -84,6 +84,10 @@ impl Asking {
                     let question = Question::ReserveUnheard(reserve, silent);
                     Weighing::start(question, job, courier)
                 }
+                (Request::RegisterAndMove(moved), Some(silent), _) => {
+                    let question = Question::Move(moved, Some(*silent));
+                    Weighing::start(question, job, courier)
+                }
                 (_, Some(silent), _) => Verifying::start(*silent, trail, aftermath, job, courier),
                 (_, None, _) => exhausted(trail, job, courier),
             },
@@ -101,12 +105,15 @@ impl Asking {
     }
 }
 
-/// No path accepted. A RESERVE that only met conflicts may be one that a dead path of ours
-/// answers for.
+/// No path accepted. A RESERVE or a move that only met conflicts may be one that a dead path of
+/// ours answers for.
 fn exhausted(trail: Trail, job: &mut Job, courier: &mut Courier) -> State {
     match (job.request.clone(), trail.into_outcome()) {
         (Request::Reserve(reserve), Outcome::Conflict) => {
             Weighing::start(Question::Reserve(reserve), job, courier)
+        }
+        (Request::RegisterAndMove(moved), Outcome::Conflict) => {
+            Weighing::start(Question::Move(moved, None), job, courier)
         }
         (_, outcome) => State::Finished(outcome),
     }
@@ -131,31 +138,28 @@ impl State {
                 job.effects.registration = Some(Registration::Unregistered);
                 job.effects.holding = Some(Holding::NotHeld);
             }
-            Request::RegisterAndMove(moved) => return moved_away(moved, done_by, job, courier),
+            Request::RegisterAndMove(moved) => {
+                return Self::moved_away(&moved, done_by, job, courier);
+            }
             Request::Read(_) | Request::Register(_) | Request::Release(_) => {}
         }
         Self::Finished(Outcome::Done)
     }
-}
 
-/// The reservation now belongs to another nexus, which may be one of this node's own. With
-/// UNREG one disk would not be registered any more: the sender's other paths go as well.
-fn moved_away(
-    moved: RegisterAndMove,
-    done_by: Option<PathId>,
-    job: &mut Job,
-    courier: &mut Courier,
-) -> State {
-    let is_own = |port| port == Some(&moved.transport_id);
-    if !job
-        .paths
-        .iter()
-        .any(|path| is_own(path.initiator_port.as_ref()))
-    {
-        job.effects.holding = Some(Holding::NotHeld);
+    /// The reservation now belongs to another nexus, which may be one of this node's own. With
+    /// UNREG one disk would not be registered any more: the sender's other paths go as well.
+    pub(crate) fn moved_away(
+        moved: &RegisterAndMove,
+        done_by: Option<PathId>,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> Self {
+        if !moved.names_path_of(job) {
+            job.effects.holding = Some(Holding::NotHeld);
+        }
+        if moved.unregister {
+            return Restoring::start_leaving(moved, done_by, job, courier);
+        }
+        Self::Finished(Outcome::Done)
     }
-    if moved.unregister {
-        return Restoring::start_leaving(&moved, done_by, job, courier);
-    }
-    State::Finished(Outcome::Done)
 }

@@ -12,7 +12,8 @@ mod own;
 
 use scsi_pr::{FullStatusDescriptor, ReadFullStatus, ReadKeys, Reservation, ReservationKey};
 
-use self::own::{Memory, is_same_initiator};
+use self::own::Memory;
+pub(crate) use self::own::is_same_initiator;
 use crate::job::Job;
 
 /// Whose something is.

@@ -6,11 +6,12 @@ use scsi_pr::ReservationKey;
 
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, Persistence, Settled};
+use crate::evidence::is_same_initiator;
 use crate::job::Job;
 use crate::outcome::{Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::RegisterAndMove;
-use crate::snapshot::{Path, PathId};
+use crate::snapshot::PathId;
 use crate::state::State;
 
 /// What a command does to this node's own registrations.
@@ -50,7 +51,7 @@ impl Restoring {
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        if job.paths.iter().any(|path| may_receive(path, moved)) {
+        if moved.may_name_path_of(job) {
             return State::Finished(Outcome::Done);
         }
         Self::begin(done_by, Outcome::Done, job, courier)
@@ -95,9 +96,17 @@ impl Restoring {
     }
 }
 
-/// Whether this path may be the nexus that a REGISTER AND MOVE named: it starts from that
-/// initiator port, or nobody knows from which.
-fn may_receive(path: &Path, moved: &RegisterAndMove) -> bool {
-    let port = path.initiator_port.as_ref();
-    port.is_none_or(|port| *port == moved.transport_id)
+impl RegisterAndMove {
+    /// Whether it names an initiator port of this map.
+    pub(crate) fn names_path_of(&self, job: &Job) -> bool {
+        let ports = job.paths.iter().map(|path| path.initiator_port.as_ref());
+        let mut known = ports.flatten();
+        known.any(|port| is_same_initiator(port, &self.transport_id))
+    }
+
+    /// The same, or nobody knows from which port a path starts.
+    pub(crate) fn may_name_path_of(&self, job: &Job) -> bool {
+        let ports = job.paths.iter().map(|path| path.initiator_port.as_ref());
+        ports.clone().any(|port| port.is_none()) || self.names_path_of(job)
+    }
 }

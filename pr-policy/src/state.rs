@@ -20,7 +20,7 @@
 //!   preempt:     Asking ─► [Verifying] ─► Learning ─► end
 //!     our key:   Inspecting ─► Asking ─► [Verifying] ─► Learning ─► Restoring ─► end
 //!                          └─► takeover
-//!   move:        Asking ─► [Restoring] ─► end
+//!   move:        [Weighing] ─► Asking ─► [Weighing ─► [takeover]] ─► [Restoring] ─► end
 //!   clear:       Asking ─► [Verifying] ─► end
 //!
 //!   takeover:    Suspending ─► Taking ─► [Handing] ─► Renewing ─► Validating ─► Resuming ─► end
@@ -128,6 +128,12 @@ impl State {
             Request::Register(register) => Piloting::start_asked(register, job, courier),
             Request::Release(release) => Releasing::start(release, job, courier),
             Request::Preempt(preempt) => Inspecting::start(&preempt, job, courier),
+            Request::RegisterAndMove(moved) if job.occasion == Occasion::Recovery => {
+                Weighing::start(Question::MoveCutOff(moved), job, courier)
+            }
+            Request::RegisterAndMove(moved) if moved.unregister => {
+                Weighing::start(Question::Leave(moved), job, courier)
+            }
             Request::Reserve(_) | Request::Clear(_) | Request::RegisterAndMove(_) => {
                 Asking::start(Aftermath::Spared, job, courier)
             }

@@ -27,7 +27,7 @@ mod taking;
 
 use alloc::vec::Vec;
 
-use scsi_pr::{ReservationKey, ReservationType};
+use scsi_pr::{Reservation, ReservationKey, ReservationType};
 
 pub(crate) use self::handing::Handing;
 pub(crate) use self::recounting::Recounting;
@@ -40,7 +40,7 @@ use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::outcome::Outcome;
 use crate::reading::Progress;
-use crate::request::{Preempt, VictimCommands};
+use crate::request::{Preempt, RegisterAndMove, VictimCommands};
 use crate::snapshot::PathId;
 use crate::state::State;
 
@@ -74,6 +74,17 @@ pub(crate) enum Goal {
     /// the sender too (SPC-4 5.12.11.2), but the kernel's target spares it; then the other paths
     /// stay in with it, as one disk would.
     Spared(ReservationType),
+    /// The reservation, of this type, moved to another node as the request says.
+    Moved(ReservationType, Sender),
+}
+
+/// What becomes of the node that moves its reservation away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// All paths registered.
+    Stays,
+    /// No path registered.
+    Leaves,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +129,22 @@ impl Takeover {
         Self::with(preempt, goal, generation)
     }
 
+    /// Takes over what this node holds with the request's key, so that it can be moved on.
+    pub(crate) fn to_move(moved: &RegisterAndMove, held: &Reservation, generation: u32) -> Self {
+        let sender = match moved.unregister {
+            true => Sender::Leaves,
+            false => Sender::Stays,
+        };
+        let goal = Goal::Moved(held.reservation_type, sender);
+        Self::of_dead_path(moved.key, goal, generation)
+    }
+
+    /// With a path that has fallen silent before.
+    pub(crate) fn after_silence_of(mut self, path: Option<PathId>) -> Self {
+        self.lost.extend(path);
+        self
+    }
+
     fn with(preempt: Preempt, goal: Goal, generation: u32) -> Self {
         Self {
             preempt,
@@ -141,7 +168,10 @@ impl Takeover {
 
     /// Whether this node is to be unregistered in the end.
     fn is_leaving(&self) -> bool {
-        matches!(self.goal, Goal::Unregistered(_))
+        matches!(
+            self.goal,
+            Goal::Unregistered(_) | Goal::Moved(_, Sender::Leaves)
+        )
     }
 
     fn key(&self) -> ReservationKey {
@@ -156,7 +186,10 @@ impl Takeover {
         job: &Job,
         courier: &mut Courier,
     ) -> Progress<Broadcast, BroadcastEnd> {
-        let is_meant = |path: &PathId| except.is_none_or(|except| except.0 != *path);
+        let is_meant = |path: &PathId| {
+            except.is_none_or(|except| except.0 != *path)
+                && !(key.is_none() && self.may_have_moved_to(*path, job))
+        };
         let lanes = job.usable().into_iter().filter(is_meant);
         let orders = Orders {
             command: job.imposing(key).command(),
@@ -167,6 +200,14 @@ impl Takeover {
         };
         let lanes = lanes.map(|path| Vec::from([path])).collect();
         Broadcast::start(courier, lanes, self.lost.clone(), orders)
+    }
+
+    /// Whether this path may be the nexus that the reservation has been moved to: nobody knows
+    /// from which port it starts. PREEMPT has unregistered it, so that there is nothing to undo.
+    fn may_have_moved_to(&self, path: PathId, job: &Job) -> bool {
+        let mut paths = job.paths.iter();
+        matches!(self.goal, Goal::Moved(..))
+            && paths.any(|other| other.id == path && other.initiator_port.is_none())
     }
 
     fn end(self, outcome: Outcome, courier: &mut Courier) -> State {
@@ -186,7 +227,8 @@ impl Goal {
             Self::Released(held)
             | Self::Unregistered(held)
             | Self::Kept(held)
-            | Self::Spared(held) => held,
+            | Self::Spared(held)
+            | Self::Moved(held, _) => held,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Decisions that depend on whose the registrations are that no usable path has.
 
 mod inheriting;
+mod moving;
 mod proving;
 mod unregistering;
 
@@ -8,6 +9,7 @@ use scsi_pr::{Reservation, Sense, SenseKey, Status};
 
 pub(crate) use self::inheriting::{Inheritance, Late, take_back};
 use self::inheriting::{change, inherit, resume, shut_out};
+use self::moving::{cut_off, leave, moved};
 pub(crate) use self::proving::{Claim, Proving};
 use self::unregistering::unregister;
 use crate::census::CensusReading;
@@ -17,7 +19,7 @@ use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
-use crate::request::{Register, Release, Reserve};
+use crate::request::{Register, RegisterAndMove, Release, Reserve};
 use crate::snapshot::PathId;
 use crate::state::State;
 use crate::takeover::{Goal, Takeover};
@@ -39,6 +41,13 @@ pub(crate) enum Question {
     Reserve(Reserve),
     /// This path does not answer RESERVE: does it hold?
     ReserveUnheard(Reserve, PathId),
+    /// No usable path may move the reservation, or this one does not say whether it has: does a
+    /// path of ours hold that no command reaches?
+    Move(RegisterAndMove, Option<PathId>),
+    /// What has to go first, before the reservation is moved and this node unregistered?
+    Leave(RegisterAndMove),
+    /// The command that moves the reservation was cut off: was it carried out?
+    MoveCutOff(RegisterAndMove),
     /// What has to go first, before this node unregisters?
     Unregister(Register, Reservations),
     /// How much is there of the key that is about to change?
@@ -94,6 +103,9 @@ impl Weighing {
             Question::ReserveUnheard(reserve, path) => {
                 reserved_unheard(&reserve, path, &census, job)
             }
+            Question::Move(request, silent) => moved(&request, silent, &census, job, courier),
+            Question::Leave(request) => leave(&request, &census, job, courier),
+            Question::MoveCutOff(request) => cut_off(&request, &census, job, courier),
             Question::Unregister(register, reservations) => {
                 unregister(register, reservations, &census, job, courier)
             }
@@ -118,11 +130,15 @@ fn unread(read: Outcome, question: Question, job: &mut Job, courier: &mut Courie
 fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
     match (read, question) {
         // That is what every path said; one that cannot be asked may be the holder.
-        (Outcome::Unreachable { path }, Question::Reserve(_)) if job.nexuses_out_of_reach() > 0 => {
+        (Outcome::Unreachable { path }, Question::Reserve(_) | Question::Move(_, None))
+            if job.nexuses_out_of_reach() > 0 =>
+        {
             Outcome::Unknown { path }
         }
-        (_, Question::Reserve(_)) => Outcome::Conflict,
-        (_, Question::ReserveUnheard(_, path)) => Outcome::Unknown { path: *path },
+        (_, Question::Reserve(_) | Question::Move(_, None)) => Outcome::Conflict,
+        (_, Question::ReserveUnheard(_, path) | Question::Move(_, Some(path))) => {
+            Outcome::Unknown { path: *path }
+        }
         // Every path has the new key, and there are no others.
         (_, Question::Inherit(_)) if job.nexuses_out_of_reach() == 0 => Outcome::Done,
         // Something was changed already.

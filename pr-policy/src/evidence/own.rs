@@ -107,7 +107,7 @@ impl Job {
 
 /// An iSCSI initiator is its name: a session that is set up again may get another ISID, and the
 /// registration of the old one is as much this node's. Elsewhere a port is its address.
-pub(super) fn is_same_initiator(one: &TransportId, other: &TransportId) -> bool {
+pub(crate) fn is_same_initiator(one: &TransportId, other: &TransportId) -> bool {
     match (one, other) {
         (TransportId::Iscsi(one), TransportId::Iscsi(other)) => {
             initiator_name(one).eq_ignore_ascii_case(initiator_name(other))

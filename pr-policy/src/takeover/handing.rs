@@ -1,23 +1,22 @@
 //! The path that has taken the reservation over gives it up: with RELEASE if it stays registered,
-//! and by unregistering otherwise. That ends both at once, so that the path may die before or
-//! after, and not in between.
+//! by REGISTER AND MOVE if another node is to have it, and by unregistering otherwise. That ends
+//! both at once, so that the path may die before or after, and not in between.
 
 use alloc::vec::Vec;
-
-use scsi_pr::ReservationType;
 
 use super::recounting::Recounting;
 use super::renewing::{Next, Renewing};
 use super::retracting::Retracting;
-use super::{Taken, Takeover};
+use super::{Goal, Taken, Takeover};
 use crate::attempt::{Attempt, AttemptEnd, Reversal, Trail};
 use crate::courier::{Courier, Settled};
 use crate::job::{Job, release_command};
 use crate::outcome::Holding;
 use crate::reading::Progress;
 use crate::state::State;
+use crate::wire::Command;
 
-/// Waits for the new holder to release, or to unregister.
+/// Waits for the new holder to release, to move the reservation, or to unregister.
 #[derive(Debug, Clone)]
 pub(crate) struct Handing {
     attempt: Attempt,
@@ -25,19 +24,24 @@ pub(crate) struct Handing {
     holder: Taken,
 }
 
+impl Takeover {
+    fn handing_command(&self, job: &Job) -> Command {
+        match (self.goal, job.request.out_command()) {
+            (Goal::Moved(..), Some(moving)) => moving,
+            (Goal::Unregistered(_), _) => job.leaving(self.key()).command(),
+            (goal, _) => release_command(self.key(), goal.reservation_type()),
+        }
+    }
+}
+
 impl Handing {
     pub(super) fn start(
         takeover: Takeover,
         holder: Taken,
-        held: ReservationType,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let command = if takeover.is_leaving() {
-            job.leaving(takeover.key()).command()
-        } else {
-            release_command(takeover.key(), held)
-        };
+        let command = takeover.handing_command(job);
         let paths = Vec::from([holder.0]);
         let progress = Attempt::start_with(Reversal::TakesTime, courier, paths, command);
         Self::after(progress, takeover, holder, job, courier)

@@ -135,8 +135,9 @@ impl Takeover {
             _ => false,
         };
         match census.is_member(key, job) {
+            _ if job.request.is_move_in(census) => return Standing::Reached,
             Some(true) => {}
-            Some(false) if self.is_leaving() => return Standing::Reached,
+            Some(false) if matches!(self.goal, Goal::Unregistered(_)) => return Standing::Reached,
             Some(false) => return Standing::ShutOut,
             None if is_undisturbed => {}
             None => return Standing::Unclear,
@@ -146,11 +147,12 @@ impl Takeover {
             (Goal::Kept(wanted), None) => kept(wanted, census, moves),
             (Goal::Spared(_), _) if moves == 0 => Standing::Untouched,
             (Goal::Spared(_), _) if census.count(key) == 1 => Standing::Reached,
-            (Goal::Spared(_), _) => Standing::Different,
+            (Goal::Spared(_), _) | (Goal::Moved(..), None) => Standing::Different,
             (_, None) => Standing::Reached,
             (_, Some(_)) if is_undisturbed => Standing::Held,
-            (_, Some(held)) => match job.judge_victim(census, &held) {
+            (goal, Some(held)) => match job.judge_victim(census, &held) {
                 Ownership::Ours => Standing::Held,
+                Ownership::Foreign if matches!(goal, Goal::Moved(..)) => Standing::Different,
                 Ownership::Foreign => Standing::Reached,
                 Ownership::Unclear => Standing::Different,
             },

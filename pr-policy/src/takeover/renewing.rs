@@ -8,7 +8,7 @@ use scsi_pr::ReservationKey;
 use super::recounting::Recounting;
 use super::retracting::Retracting;
 use super::taking::Taking;
-use super::{Goal, Taken, Takeover};
+use super::{Goal, Sender, Taken, Takeover};
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::broadcast::{Broadcast, BroadcastEnd};
 use crate::courier::{Courier, Settled};
@@ -154,8 +154,12 @@ impl Takeover {
         };
         (job.effects.registration, job.effects.holding) = match self.goal {
             Goal::Kept(held) | Goal::Spared(held) => (Some(registered), Some(Holding::Held(held))),
-            Goal::Released(_) => (Some(registered), Some(Holding::NotHeld)),
-            Goal::Unregistered(_) => (Some(Registration::Unregistered), Some(Holding::NotHeld)),
+            Goal::Released(_) | Goal::Moved(_, Sender::Stays) => {
+                (Some(registered), Some(Holding::NotHeld))
+            }
+            Goal::Unregistered(_) | Goal::Moved(_, Sender::Leaves) => {
+                (Some(Registration::Unregistered), Some(Holding::NotHeld))
+            }
         };
     }
 }

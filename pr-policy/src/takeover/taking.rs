@@ -90,8 +90,8 @@ fn taken(holder: Taken, mut takeover: Takeover, job: &mut Job, courier: &mut Cou
     match takeover.goal {
         Goal::Kept(_) => Renewing::start(takeover, Next::Validate(holder), job, courier),
         Goal::Spared(_) => Validating::start(takeover, holder, Then::Renew, job, courier),
-        Goal::Released(held) | Goal::Unregistered(held) => {
-            Handing::start(takeover, holder, held, job, courier)
+        Goal::Released(_) | Goal::Unregistered(_) | Goal::Moved(..) => {
+            Handing::start(takeover, holder, job, courier)
         }
     }
 }

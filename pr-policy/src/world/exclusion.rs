@@ -44,11 +44,15 @@ pub enum Exclusion {
     /// Another node registers the key that this one is about to end everywhere at once, after
     /// this one has looked whose it is: no PREEMPT can be made to depend on that (P5).
     SameKeyDuringPurge,
+    /// The node that is to get the reservation loses its registration, or changes its key, while
+    /// it is moved there: the device registers the one nexus that was named, with the key that
+    /// was given, and its node knows nothing of that (P1, P2).
+    ReceiverChangesDuringMove,
 }
 
 impl Exclusion {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TakingFromHolderDuringChange,
         Self::TakingNewKeyWithDeadPaths,
         Self::CrashAfterTakingDuringRegister,
@@ -58,6 +62,7 @@ impl Exclusion {
         Self::TakingFromHolderDuringUnregister,
         Self::LossDuringUncountedUnregister,
         Self::SameKeyDuringPurge,
+        Self::ReceiverChangesDuringMove,
     ];
 
     /// Whether this fault is left out here, before the next action of `node`.
@@ -113,6 +118,10 @@ impl Exclusion {
                 );
                 (unregisters || registers) && is_same
             }
+            Self::ReceiverChangesDuringMove => match request {
+                Request::RegisterAndMove(moved) => is_end_of(moved.new_key, fault),
+                _ => false,
+            },
         }
     }
 }
@@ -125,6 +134,21 @@ fn is_taking(fault: &Fault) -> bool {
             ..
         }
     )
+}
+
+/// Whether another node changes, ends or preempts registrations with this key.
+fn is_end_of(key: ReservationKey, fault: &Fault) -> bool {
+    match fault {
+        Fault::Meddle {
+            request: Request::Register(register),
+            ..
+        } => register.key == key,
+        Fault::Meddle {
+            request: Request::Preempt(preempt),
+            ..
+        } => preempt.victim == key,
+        _ => false,
+    }
 }
 
 impl World {

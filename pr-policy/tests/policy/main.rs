@@ -7,6 +7,8 @@ mod graph;
 #[cfg(test)]
 mod growing;
 #[cfg(test)]
+mod moving;
+#[cfg(test)]
 mod narrate;
 #[cfg(test)]
 mod properties;

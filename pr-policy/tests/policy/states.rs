@@ -14,12 +14,12 @@ use pr_policy::{
 };
 use scsi_pr::{InAction, ReadKeys, ReadReservation};
 
-use crate::narrate::{self, clear, preempt, read, register, register_and_move, release, reserve};
+use crate::narrate::{self, clear, preempt, read, register, release, reserve};
 use crate::world::{self, Registrant};
 
-const USABLE: PathState = PathState::Usable;
+pub(crate) const USABLE: PathState = PathState::Usable;
 const DOUBTFUL: PathState = PathState::Doubtful;
-const DEAD: PathState = PathState::Dead;
+pub(crate) const DEAD: PathState = PathState::Dead;
 
 /// What may be answered to PERSISTENT RESERVE OUT.
 const OUT: &[&str] = &[
@@ -56,7 +56,7 @@ const PROBE: &[&str] = &["usable", "doubtful", "dead", "time"];
 const MAP: &[&str] = &["yes", "no", "time"];
 
 /// A request, its paths, and the answers that lead to the state.
-struct Way {
+pub(crate) struct Way {
     title: &'static str,
     request: Request,
     paths: &'static [PathState],
@@ -118,6 +118,7 @@ fn ways() -> Vec<Way> {
     ways.extend(taken_ways());
     ways.extend(asking_ways());
     ways.extend(preempting_ways());
+    ways.extend(crate::moving::ways());
     ways.push(way("after the end", reserve(5), &[USABLE], &["good"]));
     ways
 }
@@ -414,13 +415,6 @@ fn asking_ways() -> Vec<Way> {
         ),
         way("clear", clear(), &[USABLE], &[]),
         way("clear, was it executed?", clear(), &[USABLE], &["lost"]),
-        way(
-            "move, the sender stays",
-            register_and_move(false),
-            &[USABLE],
-            &[],
-        ),
-        way("move, the sender leaves", register_and_move(true), two, &[]),
     ]
 }
 
@@ -466,7 +460,7 @@ fn preempting_ways() -> Vec<Way> {
     ]
 }
 
-fn way(
+pub(crate) fn way(
     title: &'static str,
     request: Request,
     paths: &'static [PathState],
