@@ -19,6 +19,7 @@
 //! whoever runs a daemon or changes `/etc/multipath.conf` claims it by [`Lab::alone`]. What a
 //! scenario made goes when its [`Lun`]s are dropped, so that one boot serves many.
 
+pub mod bench;
 mod command;
 pub mod demo;
 mod fabric;

@@ -15,13 +15,14 @@ pub mod root;
 use std::fs::{self, File};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Context, Result};
 use crate::process;
-use binaries::Binary;
+use binaries::{Binary, Profile};
 use host::Readiness;
 use image::Image;
-use qemu::{Boot, Console};
+use qemu::{Boot, Clock, Console, Machine};
 
 /// How a use of the lab ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,6 +81,21 @@ pub fn run_demo(workspace: &Path, program: &str) -> Result<Outcome> {
     )
 }
 
+/// Measures this project's programs beside the distribution's.
+///
+/// # Errors
+/// As [`run_tests`].
+pub fn run_bench(workspace: &Path, arguments: &[String], clock: Clock) -> Result<Outcome> {
+    let mut job = in_guest(&["bench"]);
+    job.extend_from_slice(arguments);
+    let machine = Machine {
+        clock,
+        memory_mib: BENCH_MEMORY_MIB,
+        limit: BENCH_LIMIT,
+    };
+    boot(workspace, &job, Console::Stream, (machine, Profile::Bench))
+}
+
 /// Runs any command in the guest.
 ///
 /// # Errors
@@ -111,12 +127,27 @@ fn terminal_size() -> Option<(u16, u16)> {
 
 /// Boots the guest and runs a job in it.
 fn run(workspace: &Path, job: &[String], console: Console) -> Result<Outcome> {
+    boot(
+        workspace,
+        job,
+        console,
+        (Machine::default(), Profile::Tests),
+    )
+}
+
+fn boot(
+    workspace: &Path,
+    job: &[String],
+    console: Console,
+    (machine, profile): (Machine, Profile),
+) -> Result<Outcome> {
     if let Readiness::Missing(what) = host::prepare()? {
         return Ok(Outcome::Skipped(what));
     }
     let lab = target_folder(workspace).join("lab");
-    let (image, binaries) = prepare(workspace, &lab)?;
+    let (image, binaries) = prepare(workspace, &lab, profile)?;
     let boot = Boot::prepare(&image, &lab.join("runs"), &binaries, job, console)?;
+    let boot = boot.with_machine(machine);
     eprintln!("lab: booting the guest");
     let ended = boot.run()?;
     eprintln!("lab: booted in {:.1} s", ended.boot_time.as_secs_f64());
@@ -124,13 +155,16 @@ fn run(workspace: &Path, job: &[String], console: Console) -> Result<Outcome> {
 }
 
 /// Makes image and binaries, one caller at a time.
-fn prepare(workspace: &Path, lab: &Path) -> Result<(Image, Vec<Binary>)> {
+fn prepare(workspace: &Path, lab: &Path, profile: Profile) -> Result<(Image, Vec<Binary>)> {
     fs::create_dir_all(lab).context(|| format!("cannot make {}", lab.display()))?;
     let file = lab.join("lock");
     let what = || format!("cannot lock {}", file.display());
     let lock = File::create(&file).context(what)?;
     lock.lock().context(what)?;
-    Ok((Image::ensure(lab)?, binaries::build(workspace, lab)?))
+    Ok((
+        Image::ensure(lab)?,
+        binaries::build(workspace, lab, profile)?,
+    ))
 }
 
 /// Where cargo builds.
@@ -138,3 +172,9 @@ fn target_folder(workspace: &Path) -> PathBuf {
     let chosen = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     chosen.map_or_else(|| workspace.join("target"), |folder| workspace.join(folder))
 }
+
+/// A thousand disks and what udev keeps of them.
+const BENCH_MEMORY_MIB: u32 = 4096;
+
+/// Counting instructions makes an hour of a minute.
+const BENCH_LIMIT: Duration = Duration::from_secs(6 * 3600);

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use xtask::check::{self, Depth};
 use xtask::ci;
 use xtask::demo;
 use xtask::error::Result;
-use xtask::guest::{self, demo::Color};
-use xtask::lab::{self, Outcome};
+use xtask::guest::{self, bench::Scale, demo::Color};
+use xtask::lab::{self, Outcome, qemu::Clock};
 
 /// The project's tasks
 #[derive(Debug, Parser)]
@@ -50,7 +50,9 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// What `lab demo` and `lab shell` run inside the guest
+    /// Measure the programs beside the distribution's, in one guest: ratios count, not seconds
+    Bench(BenchOptions),
+    /// What `lab demo`, `lab shell` and `bench` run inside the guest
     #[command(hide = true, subcommand)]
     InGuest(InGuest),
 }
@@ -58,6 +60,10 @@ enum Task {
 #[derive(Debug, Subcommand)]
 enum InGuest {
     Shell,
+    Bench {
+        #[command(flatten)]
+        scale: Scale,
+    },
     Demo {
         #[arg(long)]
         color: bool,
@@ -65,6 +71,15 @@ enum InGuest {
         no_color: bool,
         program: String,
     },
+}
+
+#[derive(Debug, Args)]
+struct BenchOptions {
+    #[command(flatten)]
+    scale: Scale,
+    /// Let the guest's clock count instructions: slow, but what else runs here does not matter
+    #[arg(long)]
+    instructions: bool,
 }
 
 fn main() -> ExitCode {
@@ -86,6 +101,20 @@ fn run(task: Task) -> Result<ExitCode> {
             check::run(&workspace(), depth, &arguments).map(|()| ExitCode::SUCCESS)
         }
         Task::Lab { arguments } => finish(run_lab(&workspace(), &arguments)?),
+        Task::Bench(BenchOptions {
+            scale,
+            instructions,
+        }) => {
+            let clock = if instructions {
+                Clock::Instructions
+            } else {
+                Clock::Real
+            };
+            finish(lab::run_bench(&workspace(), &scale.arguments(), clock)?)
+        }
+        Task::InGuest(InGuest::Bench { scale }) => {
+            guest::bench::run(&scale).map(|()| ExitCode::SUCCESS)
+        }
         Task::InGuest(InGuest::Shell) => guest::shell::run().map(|()| ExitCode::SUCCESS),
         Task::InGuest(InGuest::Demo { color, program, .. }) => {
             let color = if color { Color::On } else { Color::Off };

@@ -77,9 +77,7 @@ impl Port {
 
     /// Exports a store; the initiator then has a SCSI device, whose address (H:C:T:L) is returned.
     pub(super) fn export(&self, store: &Path) -> Result<String> {
-        let lun = self.file("lun").join(LUN);
-        make(&lun)?;
-        link(store, &lun.join("store"))?;
+        let lun = self.add_lun(0, store)?;
         match self.fabric {
             Fabric::Loop => Ok(format!("{}:0", read(&self.file("address"))?)),
             Fabric::Iscsi => {
@@ -89,6 +87,14 @@ impl Port {
                 self.login()
             }
         }
+    }
+
+    /// Exports a store by that number; over tcm_loop the initiator has a device then.
+    pub(super) fn add_lun(&self, number: usize, store: &Path) -> Result<PathBuf> {
+        let lun = self.file("lun").join(format!("lun_{number}"));
+        make(&lun)?;
+        link(store, &lun.join("store"))?;
+        Ok(lun)
     }
 
     fn login(&self) -> Result<String> {

@@ -26,20 +26,10 @@ pub(super) static BUILDING: Mutex<()> = Mutex::new(());
 
 impl Lun {
     pub(super) fn create(name: &str, fabric: Fabric) -> Result<Self> {
-        let store = Path::new(STORES).join(name);
-        if store.exists() {
-            return Err(Error::unexpected(format!(
-                "two scenarios have a LUN named {name}"
-            )));
-        }
-        make(&store)?;
-        write(&store.join("control"), &format!("rd_pages={PAGES}"))?;
-        write(&store.join("wwn/vpd_unit_serial"), &serial(name))?;
-        write(&store.join("enable"), "1")?;
         Ok(Self {
             name: name.to_owned(),
             fabric,
-            store,
+            store: make_store(name, PAGES)?,
             paths: Vec::new(),
             others: Vec::new(),
         })
@@ -51,14 +41,10 @@ impl Lun {
         &self.name
     }
 
-    /// Its WWID as multipath-tools says it: "3" and the NAA identifier, which LIO makes of its
-    /// vendor's number and the first 25 digits of the serial number.
+    /// Its WWID as multipath-tools says it.
     #[must_use]
     pub fn wwid(&self) -> String {
-        format!(
-            "36001405{}",
-            serial(&self.name).chars().take(25).collect::<String>()
-        )
+        wwid(&self.name)
     }
 
     /// This node's paths, in the order of their relative target ports.
@@ -150,6 +136,28 @@ impl Drop for Lun {
             );
         }
     }
+}
+
+/// What a LUN of that name keeps its blocks in: so many pages of the guest's memory.
+pub(super) fn make_store(name: &str, pages: u64) -> Result<PathBuf> {
+    let store = Path::new(STORES).join(name);
+    if store.exists() {
+        return Err(Error::unexpected(format!(
+            "two scenarios have a LUN named {name}"
+        )));
+    }
+    make(&store)?;
+    write(&store.join("control"), &format!("rd_pages={pages}"))?;
+    write(&store.join("wwn/vpd_unit_serial"), &serial(name))?;
+    write(&store.join("enable"), "1")?;
+    Ok(store)
+}
+
+/// The WWID of a LUN of that name: "3" and the NAA identifier, which LIO makes of its vendor's
+/// number and the first 25 digits of the serial number.
+pub(super) fn wwid(name: &str) -> String {
+    let digits: String = serial(name).chars().take(25).collect();
+    format!("36001405{digits}")
 }
 
 /// While it lives, new devices get no driver.

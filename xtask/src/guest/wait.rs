@@ -8,19 +8,28 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// The probe's own, or [`Error::Timeout`].
-pub fn until<T>(what: &str, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn until<T>(what: &str, probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    until_within((LIMIT, POLL), what, probe)
+}
+
+/// As [`until`], with another limit, and looking less often where that costs.
+pub(super) fn until_within<T>(
+    (limit, poll): (Duration, Duration),
+    what: &str,
+    mut probe: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(value) = probe()? {
             return Ok(value);
         }
-        if start.elapsed() > LIMIT {
+        if start.elapsed() > limit {
             return Err(Error::Timeout {
                 what: what.to_owned(),
-                seconds: LIMIT.as_secs(),
+                seconds: limit.as_secs(),
             });
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(poll);
     }
 }
 

@@ -18,6 +18,15 @@ pub struct Binary {
     pub file: PathBuf,
 }
 
+/// What the binaries are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// The scenarios: quickly, with the checks of a debug build.
+    Tests,
+    /// Measuring: as they are shipped, without the test binary.
+    Bench,
+}
+
 /// The name of the guest test binary in the guest.
 pub const TESTS: &str = "lab-tests";
 
@@ -25,19 +34,19 @@ pub const TESTS: &str = "lab-tests";
 ///
 /// # Errors
 /// If the build fails; cargo has then said why.
-pub fn build(workspace: &Path, lab: &Path) -> Result<Vec<Binary>> {
+pub fn build(workspace: &Path, lab: &Path, profile: Profile) -> Result<Vec<Binary>> {
     eprintln!("lab: building static binaries");
     let programs = [
         "--package=mpathpersist",
         "--package=multipathd-lite",
         "--package=xtask",
     ];
-    let mut binaries = cargo(
-        workspace,
-        lab,
-        "build",
-        &[&programs[..], &["--bins"]].concat(),
-    )?;
+    let mut arguments = [&programs[..], &["--bins"]].concat();
+    if profile == Profile::Bench {
+        arguments.push("--release");
+        return cargo(workspace, lab, "build", &arguments);
+    }
+    let mut binaries = cargo(workspace, lab, "build", &arguments)?;
     let tests = [
         "--no-run",
         "--package=xtask",

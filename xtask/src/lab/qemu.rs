@@ -21,6 +21,38 @@ pub enum Console {
     Terminal,
 }
 
+/// What the guest's clock goes by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// Real time; two processors.
+    #[default]
+    Real,
+    /// The instructions of its one processor, a nanosecond each: what else the host does has no
+    /// part in it. Idle time passes at once.
+    Instructions,
+}
+
+/// What the guest runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// Its clock.
+    pub clock: Clock,
+    /// Its memory.
+    pub memory_mib: u32,
+    /// How long it may run.
+    pub limit: Duration,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            clock: Clock::Real,
+            memory_mib: 2048,
+            limit: LIMIT,
+        }
+    }
+}
+
 /// How a job in the guest ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -37,7 +69,7 @@ pub struct Boot {
     /// Shared with the guest, at `/mnt/lab`.
     share: PathBuf,
     console: Console,
-    limit: Duration,
+    machine: Machine,
 }
 
 impl Boot {
@@ -72,8 +104,14 @@ impl Boot {
             image: image.clone(),
             share,
             console,
-            limit: LIMIT,
+            machine: Machine::default(),
         })
+    }
+
+    /// The same boot on another machine.
+    #[must_use]
+    pub fn with_machine(self, machine: Machine) -> Self {
+        Self { machine, ..self }
     }
 
     /// Boots, waits for the end of the job and removes the shared folder.
@@ -123,7 +161,7 @@ impl Boot {
             if boot_time.is_none() && elapsed > BOOT_LIMIT {
                 return Err(self.died(&format!("did not boot in {} s", BOOT_LIMIT.as_secs())));
             }
-            if elapsed > self.limit && !interactive {
+            if elapsed > self.machine.limit && !interactive {
                 return Err(self.died(&format!("was not done after {} s", elapsed.as_secs())));
             }
             std::thread::sleep(POLL);
@@ -158,22 +196,9 @@ impl Boot {
         // A guest must not outlive its task, however that ends.
         let mut command = process::tool("setpriv");
         command.args(["--pdeathsig=KILL", "qemu-system-x86_64"]);
-        command.args([
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "qemu64,+rdrand",
-            "-smp",
-            "2",
-        ]);
-        command.args([
-            "-m",
-            "2048",
-            "-nodefaults",
-            "-display",
-            "none",
-            "-no-reboot",
-        ]);
+        command.args(["-cpu", "qemu64,+rdrand", "-nodefaults", "-display", "none"]);
+        command.args(self.machine.clock.arguments());
+        command.args(["-m", &self.machine.memory_mib.to_string(), "-no-reboot"]);
         command.arg("-kernel").arg(self.image.kernel());
         command.arg("-initrd").arg(self.image.initramfs());
         let messages = if self.console == Console::Terminal {
@@ -203,6 +228,22 @@ impl Boot {
             }
         }
         command
+    }
+}
+
+impl Clock {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Real => &["-accel", "tcg,thread=multi", "-smp", "2"],
+            Self::Instructions => &[
+                "-accel",
+                "tcg,thread=single",
+                "-smp",
+                "1",
+                "-icount",
+                "shift=0,sleep=off",
+            ],
+        }
     }
 }
 
