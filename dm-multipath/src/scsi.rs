@@ -201,8 +201,7 @@ impl ScsiDevice {
 
 /// Reads the state alone, for checking a path again.
 pub fn read_state(roots: &Roots, device: DeviceNumber) -> Result<ScsiState, ScsiError> {
-    let block = block_folder(roots, device)?;
-    let state = required(&block.join("device/state"))?;
+    let state = attribute(roots, device, "device/state")?;
     Ok(ScsiState(Cow::Owned(state)))
 }
 
@@ -222,10 +221,22 @@ pub fn tur_command(timeout_ms: u32) -> SgCommand {
     }
 }
 
+/// An attribute of a block device, without finding out where its folder really is.
+fn attribute(roots: &Roots, device: DeviceNumber, name: &str) -> Result<String, ScsiError> {
+    let path = block_link(roots, device).join(name);
+    sysfs::required_text(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ScsiError::NotFound { device },
+        _ => ScsiError::Read { path, source },
+    })
+}
+
+fn block_link(roots: &Roots, device: DeviceNumber) -> PathBuf {
+    roots.sys.join("dev/block").join(device.to_string())
+}
+
 /// The folder of a block device, through the link that sysfs has for its number.
 fn block_folder(roots: &Roots, device: DeviceNumber) -> Result<PathBuf, ScsiError> {
-    let link = roots.sys.join("dev/block").join(device.to_string());
-    canonical(&link).map_err(|error| match error {
+    canonical(&block_link(roots, device)).map_err(|error| match error {
         ScsiError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             ScsiError::NotFound { device }
         }

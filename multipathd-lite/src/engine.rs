@@ -41,9 +41,27 @@ pub struct Engine {
     paths: BTreeMap<DeviceNumber, PathNotes>,
     /// Maps to be compared with what they should be, at the end of this turn.
     doubtful: BTreeSet<String>,
+    /// The paths of each logical unit.
+    luns: BTreeMap<String, BTreeSet<DeviceNumber>>,
     scan: Reading,
     map_reading: Reading,
     now: Instant,
+    /// Something has happened since everything was looked at, other than checks that went on.
+    has_news: bool,
+    /// When something is due, as it was found then, or since.
+    wake_at: Option<Instant>,
+    publication: Publication,
+}
+
+/// Whether what is known has to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Publication {
+    /// It is shown.
+    UpToDate,
+    /// There are only other times of checks.
+    Soon,
+    /// There is something else.
+    Now,
 }
 
 /// What the engine keeps of a map, beside what is shown.
@@ -120,9 +138,13 @@ impl Engine {
             maps: BTreeMap::new(),
             paths: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            luns: BTreeMap::new(),
             scan: Reading::Idle,
             map_reading: Reading::Idle,
             now,
+            has_news: true,
+            wake_at: None,
+            publication: Publication::Now,
         };
         engine.tasks.push_back(Task::ArmDm);
         engine.show_rules();
@@ -144,6 +166,8 @@ impl Engine {
     /// Takes in what happened.
     pub fn handle(&mut self, now: Instant, event: Event) {
         self.now = now;
+        // Of checks, there is more to say.
+        self.has_news |= !matches!(event, Event::Checked(_));
         match event {
             Event::Asked(ask) => self.asked(ask),
             Event::Uevent(uevent) => self.heard(&uevent),
@@ -183,13 +207,16 @@ impl Engine {
                 reply_to,
             } => self.errand_done(wwid.as_deref(), &deed, reply, reply_to),
             Event::Reconfigure => self.reconfigure(),
-            Event::Shutdown => self.model_mut().activity = Activity::ShuttingDown,
+            Event::Shutdown => self.enter(Activity::ShuttingDown),
         }
     }
 
     /// Takes in that time has passed, and makes up its mind.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
+        if !self.has_news && self.wake_at.is_none_or(|at| at > now) {
+            return;
+        }
         self.wake_rested();
         self.stop_queueing_in_time();
         for wwid in std::mem::take(&mut self.doubtful) {
@@ -197,11 +224,20 @@ impl Engine {
         }
         self.begin_checks();
         self.note_activity();
+        self.has_news = false;
+        self.wake_at = self.find_next();
     }
 
     /// When [`Self::handle_timeout`] wants to be called, if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.has_news {
+            true => Some(self.now),
+            false => self.wake_at,
+        }
+    }
+
+    fn find_next(&self) -> Option<Instant> {
         let times = |notes: &MapNotes| [notes.rest_until, notes.look_again_at];
         let rested = self.maps.values().flat_map(times).flatten();
         let due = self.next_check().into_iter().chain(self.next_count());
@@ -224,8 +260,40 @@ impl Engine {
         self.model.activity == Activity::ShuttingDown
     }
 
+    /// The state, if it is to be shown now: at once when something has happened, every second
+    /// when there are only other times of checks.
+    pub fn poll_publication(&mut self, since_last: Duration) -> Option<Arc<Model>> {
+        match self.publication {
+            Publication::UpToDate => return None,
+            Publication::Soon if since_last < SHOWN_AFTER => return None,
+            Publication::Soon | Publication::Now => {}
+        }
+        self.publication = Publication::UpToDate;
+        Some(Arc::clone(&self.model))
+    }
+
+    /// Whoever has been told to end is not busy again.
+    fn enter(&mut self, activity: Activity) {
+        if !self.has_ended() {
+            self.model_mut().activity = activity;
+        }
+    }
+
     fn model_mut(&mut self) -> &mut Model {
+        self.publication = Publication::Now;
         Arc::make_mut(&mut self.model)
+    }
+
+    /// For what need not be seen at once: each time the state is shown costs a copy of it.
+    fn model_mut_quietly(&mut self) -> &mut Model {
+        if self.publication == Publication::UpToDate {
+            self.publication = Publication::Soon;
+        }
+        Arc::make_mut(&mut self.model)
+    }
+
+    fn wake_no_later_than(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |wake_at| wake_at.min(at)));
     }
 
     fn reconfigure(&mut self) {
@@ -237,7 +305,7 @@ impl Engine {
 
     fn look_at_host(&mut self) {
         if self.scan.begin() {
-            self.model_mut().activity = Activity::Configuring;
+            self.enter(Activity::Configuring);
             let rules = Arc::clone(&self.rules);
             self.tasks.push_back(Task::Read(ReadOrder::Host(rules)));
         }
@@ -267,7 +335,7 @@ impl Engine {
         for books in &books {
             self.books_read(books);
         }
-        self.model_mut().activity = Activity::Idle;
+        self.enter(Activity::Idle);
         if is_out_of_date {
             self.look_at_host();
         }
@@ -349,7 +417,7 @@ impl Engine {
             other => other,
         };
         if activity != self.model.activity {
-            self.model_mut().activity = activity;
+            self.enter(activity);
         }
     }
 }
@@ -386,6 +454,9 @@ impl PathNotes {
         }
     }
 }
+
+/// How old the times of checks may be that are shown.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// The longest time between two turns of the loop without anything to do.
 pub const MAX_REST: Duration = Duration::from_secs(3600);

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use dm_multipath::DeviceNumber;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::ask::{Handle, Published};
 use crate::engine::{Engine, MAX_REST};
-use crate::event::{Checked, Event};
+use crate::event::Event;
 use crate::lock_watch::LockWatch;
-use crate::model::CheckState;
 use crate::sources::{Sources, Tokens};
-use crate::tasks::check::{Begun, Checks};
+use crate::tasks::check::Checks;
 use crate::tasks::{CheckOrder, Pool, Task, Tools};
 
 /// One thread's work: see [`EventLoop::run`].
@@ -29,6 +27,7 @@ pub struct EventLoop {
     wake: Arc<EventFd>,
     events: Receiver<Event>,
     published: Arc<Published>,
+    published_at: Instant,
     handle: Handle,
     heart: Option<Heart>,
     sources: Sources,
@@ -62,6 +61,11 @@ impl EventLoop {
     /// # Errors
     /// The kernel has no descriptor left.
     pub fn new(engine: Engine, tools: Tools) -> io::Result<Self> {
+        // Before anything is known that their processes would keep pages of.
+        let mut checks = Checks::new()?;
+        if tools.host.sandbox.is_none() {
+            checks.prepare()?;
+        }
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let wake = Arc::new(EventFd::from_flags(flags)?);
@@ -79,6 +83,7 @@ impl EventLoop {
         if let Some(locks) = &locks {
             epoll.add(locks, readable(LOCKS))?;
         }
+        epoll.add(&checks, readable(CHECKS))?;
         Ok(Self {
             engine,
             tools,
@@ -86,11 +91,12 @@ impl EventLoop {
             wake,
             events,
             published,
+            published_at: Instant::now(),
             handle,
             heart: None,
             sources,
             locks,
-            checks: Checks::default(),
+            checks,
             sandbox_checks: Pool::new("check", MAX_SANDBOX_CHECKS),
             reader: Pool::new("reader", 1),
             workers: Pool::new("work", MAX_WORKERS),
@@ -134,9 +140,7 @@ impl EventLoop {
         while let Ok(event) = self.events.try_recv() {
             self.engine.handle(Instant::now(), event);
         }
-        for late in self.checks.late(Instant::now()) {
-            self.engine.handle(Instant::now(), Event::Checked(late));
-        }
+        self.advance_checks();
         Ok(())
     }
 
@@ -146,7 +150,11 @@ impl EventLoop {
         while let Some(task) = self.engine.poll_task() {
             self.start(task);
         }
-        self.published.set(Arc::clone(self.engine.model()));
+        self.advance_checks();
+        if let Some(model) = self.engine.poll_publication(self.published_at.elapsed()) {
+            self.published.set(model);
+            self.published_at = Instant::now();
+        }
         for (reply_to, reply) in self.engine.take_answers() {
             reply_to.answer(reply);
         }
@@ -168,7 +176,8 @@ impl EventLoop {
                 DEVICES => self.hear(),
                 MAPS => self.engine.handle(Instant::now(), Event::DmChanged),
                 LOCKS => self.notice_locks(),
-                token => self.end_check(token),
+                CHECKS => self.end_checks(),
+                _ => {}
             }
         }
         Ok(())
@@ -180,7 +189,7 @@ impl EventLoop {
             .engine
             .poll_timeout()
             .into_iter()
-            .chain(self.checks.next_late())
+            .chain(self.checks.next())
             .min();
         let rest = due.map_or(MAX_REST, |due| due.saturating_duration_since(now));
         let beat = self.heart.as_ref().map_or(MAX_REST, |heart| heart.interval);
@@ -209,7 +218,12 @@ impl EventLoop {
             Task::Check(order) if tools.host.sandbox.is_some() => {
                 self.check_in_sandbox(order);
             }
-            Task::Check(order) => self.begin_check(&order),
+            Task::Check(order) => {
+                let ended = self.checks.order(&self.tools.host.roots, order);
+                if let Some(checked) = ended {
+                    self.handle.send(Event::Checked(checked));
+                }
+            }
             Task::Forget(device) => self.checks.forget(device),
             Task::Read(order) => self.reader.run(move || handle.send(tools.read(order))),
             Task::Work(order) => self.workers.run(move || handle.send(tools.work(&order))),
@@ -228,64 +242,22 @@ impl EventLoop {
         });
     }
 
-    fn begin_check(&mut self, order: &CheckOrder) {
-        let begun = self
-            .checks
-            .begin(&self.tools.host.roots, order, Instant::now());
-        let checked = match begun {
-            Ok(Begun::Running) => {
-                // A hang-up is always told; nothing else is asked for.
-                let event = EpollEvent::new(EpollFlags::empty(), token(order.device));
-                let watched = self.checks.watched(order.device);
-                match watched.map(|watched| self.epoll.add(watched, event)) {
-                    Some(Ok(())) | None => return,
-                    Some(Err(Errno::EEXIST)) => return,
-                    Some(Err(errno)) => unchecked(order, &errno.into()),
-                }
-            }
-            Ok(Begun::Ended(checked)) => checked,
-            Err(error) => unchecked(order, &error),
-        };
-        self.handle.send(Event::Checked(checked));
+    /// Checks go on: what ended is known to the engine.
+    fn advance_checks(&mut self) {
+        let now = Instant::now();
+        for checked in self.checks.advance(&self.tools.host.roots, now) {
+            self.engine.handle(now, Event::Checked(checked));
+        }
     }
 
-    fn end_check(&mut self, token: u64) {
-        let Some(device) = device(token) else {
-            return;
-        };
-        if let Some(watched) = self.checks.watched(device) {
-            let _ = self.epoll.delete(watched);
-        }
-        if let Some(checked) = self.checks.end(device) {
-            self.engine.handle(Instant::now(), Event::Checked(checked));
+    fn end_checks(&mut self) {
+        let now = Instant::now();
+        for checked in self.checks.end() {
+            self.engine.handle(now, Event::Checked(checked));
         }
     }
 }
 
-/// A lack of processes or descriptors says nothing of the path.
-fn unchecked(order: &CheckOrder, error: &io::Error) -> Checked {
-    tracing::error!("{}: cannot be checked: {error}", order.name);
-    Checked {
-        device: order.device,
-        state: CheckState::Unchecked,
-        message: error.to_string(),
-        attention: None,
-        registrations: None,
-        access: (None, None),
-        is_pending: false,
-    }
-}
-
-/// Paths are known by their numbers, above those of the loop's own descriptors.
-fn token(device: DeviceNumber) -> u64 {
-    (u64::from(device.major) << 32 | u64::from(device.minor)) + FIRST_PATH
-}
-
-fn device(token: u64) -> Option<DeviceNumber> {
-    let number = token.checked_sub(FIRST_PATH)?;
-    let major = u32::try_from(number >> 32).ok()?;
-    let minor = u32::try_from(number & u64::from(u32::MAX)).ok()?;
-    Some(DeviceNumber::new(major, minor))
 }
 
 /// What the loop's own descriptors are known by.
@@ -293,7 +265,7 @@ const WAKE: u64 = 0;
 const DEVICES: u64 = 1;
 const MAPS: u64 = 2;
 const LOCKS: u64 = 3;
-const FIRST_PATH: u64 = 16;
+const CHECKS: u64 = 4;
 
 /// Descriptors looked at in one turn; the others come in the next.
 const MAX_READY: usize = 64;

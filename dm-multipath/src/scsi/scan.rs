@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{AccessState, Hctl, ScsiError, block_folder};
+use super::{AccessState, Hctl, ScsiError, attribute, block_link};
 use crate::{DeviceNumber, Roots, sysfs};
 
 /// The block devices that are whole SCSI disks, by number; partitions are not among them. Costs
@@ -41,26 +41,24 @@ fn is_scsi_disk(link: &Path) -> bool {
 /// # Errors
 /// There is no such device.
 pub fn read_size(roots: &Roots, device: DeviceNumber) -> Result<u64, ScsiError> {
-    let path = block_folder(roots, device)?.join("size");
     let invalid = |_| ScsiError::Read {
-        path: path.clone(),
+        path: block_link(roots, device).join("size"),
         source: io::ErrorKind::InvalidData.into(),
     };
-    super::required(&path)?.parse().map_err(invalid)
+    let size = attribute(roots, device, "size")?;
+    size.parse().map_err(invalid)
 }
 
 /// The hardware handler that the SCSI layer has attached to a disk, such as `alua`.
 pub fn read_handler(roots: &Roots, device: DeviceNumber) -> Option<String> {
-    let folder = block_folder(roots, device).ok()?;
-    sysfs::text(&folder.join("device/dh_state")).filter(|state| state != "detached")
+    sysfs::text(&block_link(roots, device).join("device/dh_state"))
+        .filter(|state| state != "detached")
 }
 
 /// How the array says now that a disk can be used through this path, and whether it prefers it.
 pub fn read_access(roots: &Roots, device: DeviceNumber) -> (Option<AccessState>, Option<bool>) {
-    let Ok(folder) = block_folder(roots, device) else {
-        return (None, None);
-    };
-    let text = |name: &str| sysfs::text(&folder.join("device").join(name));
+    let folder = block_link(roots, device).join("device");
+    let text = |name: &str| sysfs::text(&folder.join(name));
     let state = text("access_state").map(|state| AccessState(state.into()));
     (state, text("preferred_path").map(|text| text == "1"))
 }

@@ -1,4 +1,4 @@
-//! SCSI commands (`SG_IO`), each in a worker process of its own.
+//! SCSI commands (`SG_IO`), in worker processes: one for each command, or one that stays.
 //!
 //! `SG_IO` on a block device sleeps uninterruptibly until the command ends, and the block
 //! layer lets no command time out in less than 7 s (`BLK_MIN_SG_TIMEOUT`); error handling
@@ -25,8 +25,10 @@
 mod child;
 mod command;
 mod reply;
+mod resident;
 mod worker;
 
 pub use command::{SgCommand, SgData};
 pub use reply::{SgError, SgReply};
+pub use resident::ResidentWorker;
 pub use worker::{SgWorker, abandoned_workers, wait};

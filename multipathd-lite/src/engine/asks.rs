@@ -21,7 +21,7 @@ impl Engine {
         let Ask { command, reply } = ask;
         let refusal = match command {
             Command::Shutdown => {
-                self.model_mut().activity = Activity::ShuttingDown;
+                self.enter(Activity::ShuttingDown);
                 None
             }
             Command::Reconfigure => {

@@ -12,14 +12,12 @@ use scsi_pr::{ReservationKey, UnitAttention};
 use super::Engine;
 use super::paths::priority;
 use crate::event::Checked;
-use crate::model::{CheckState, Map, Path, Settling};
-use crate::tasks::check::SLOW;
+use crate::model::{CheckState, Map, Path, Schedule, Settling};
 use crate::tasks::{CheckOrder, Question, Task};
 
 impl Engine {
-    /// Begins the checks that are due, as many as there is room for.
+    /// Begins the checks that are due, those that have waited longest first.
     pub(super) fn begin_checks(&mut self) {
-        let mut room = MAX_CHECKS.saturating_sub(self.young_checks());
         let is_free = |device: &DeviceNumber| {
             self.paths
                 .get(device)
@@ -33,10 +31,6 @@ impl Engine {
             .collect();
         due.sort_unstable();
         for (_, device) in due {
-            if room == 0 {
-                break;
-            }
-            room -= 1;
             self.begin_check(device, Question::Ready);
         }
         for (wwid, device, key) in self.counts_due() {
@@ -95,33 +89,17 @@ impl Engine {
         self.tasks.push_back(Task::Check(order));
     }
 
-    /// When the next check is due, or there is room for one.
+    /// When the next check is due.
     pub(super) fn next_check(&self) -> Option<Instant> {
-        let is_free = |path: &&std::sync::Arc<Path>| {
+        let is_free = |path: &&Arc<Path>| {
             let notes = self.paths.get(&path.scsi.device);
             path.map().is_some() && notes.is_some_and(|notes| notes.checking.is_none())
         };
-        let due = self
-            .model
-            .paths
-            .values()
-            .filter(is_free)
-            .map(|path| path.schedule.due)
-            .min()?;
-        if self.young_checks() < MAX_CHECKS {
-            return Some(due);
-        }
-        let begun = self.paths.values().filter_map(|notes| notes.checking);
-        let young = begun.filter(|begun| *begun + SLOW > self.now);
-        Some(due.max(young.min()? + SLOW))
+        let free = self.model.paths.values().filter(is_free);
+        free.map(|path| path.schedule.due).min()
     }
 
-    fn young_checks(&self) -> usize {
-        let begun = self.paths.values().filter_map(|notes| notes.checking);
-        begun.filter(|begun| *begun + SLOW > self.now).count()
-    }
-
-    /// Checks a path as soon as there is room.
+    /// Checks a path as soon as possible.
     pub(super) fn check_now(&mut self, device: DeviceNumber) {
         let now = self.now;
         if let Some(path) = self.model_mut().path_mut(device) {
@@ -130,8 +108,18 @@ impl Engine {
     }
 
     /// A check has ended, or its time is up.
-    pub(super) fn checked(&mut self, checked: Checked) {
+    pub(super) fn checked(&mut self, mut checked: Checked) {
         let device = checked.device;
+        let Some(path) = self.model.paths.get(&device).map(Arc::clone) else {
+            return;
+        };
+        if checked.state == CheckState::Unchecked {
+            checked.state = as_far_as_is_known(&path);
+        }
+        if self.is_routine(&path, &checked) {
+            return self.went_on(&path, &checked);
+        }
+        self.has_news = true;
         let Some(notes) = self.paths.get_mut(&device) else {
             return;
         };
@@ -144,32 +132,30 @@ impl Engine {
         let counters = &mut self.model_mut().counters;
         counters.checks += 1;
         counters.checks_late += u64::from(checked.is_pending);
-        let Some(path) = self.model.paths.get(&device) else {
-            return;
-        };
         let before = path.check;
         let (state, message) = (checked.state, &checked.message);
         tracing::trace!("{}: checked: {state} {message}", path.scsi.name);
-        let schedule = self.schedule(path, before, checked.state);
-        let wwid = path.map().map(str::to_owned);
+        let interval = self.interval(&path, checked.state);
         if before != checked.state {
             tracing::info!("{}: {} {}", path.scsi.name, checked.state, checked.message);
         }
         let now = self.now;
+        let due = if again {
+            now
+        } else {
+            self.due(device, interval)
+        };
         self.liked(device, &checked.access);
         if let Some(path) = self.model_mut().path_mut(device) {
             path.check = checked.state;
             path.message = checked.message;
             // A count between two checks is none of them.
-            if checked.registrations.is_none() {
-                path.schedule.interval = schedule;
-                path.schedule.due = now + schedule;
-            }
-            if again {
-                path.schedule.due = now;
+            if checked.registrations.is_none() || again {
+                path.schedule = Schedule { interval, due };
             }
         }
-        if let (Some(found), Some(wwid)) = (checked.registrations, &wwid) {
+        let wwid = path.map();
+        if let (Some(found), Some(wwid)) = (checked.registrations, wwid) {
             self.counted(wwid, device, found);
         }
         if let Some(attention) = checked.attention {
@@ -178,9 +164,70 @@ impl Engine {
         if checked.state.is_dead() {
             self.path_is_dead(device, before);
         }
-        if let Some(wwid) = wwid {
-            self.doubtful.insert(wwid);
+        self.doubtful.extend(wwid.map(str::to_owned));
+    }
+
+    /// Whether a check says of a path in use what is known of it: nothing follows from that but
+    /// the time of the next one.
+    fn is_routine(&self, path: &Path, checked: &Checked) -> bool {
+        let notes = path.map().and_then(|wwid| self.maps.get(wwid));
+        let registrations = notes.and_then(|notes| notes.registrations);
+        let (access, preferred) = &checked.access;
+        let is_liked_as_before = access.is_none()
+            || (path.scsi.access_state == *access && path.scsi.preferred == *preferred);
+        let is_as_before = path.check == checked.state
+            && path.message == checked.message
+            && (checked.registrations.is_none() || checked.registrations == registrations)
+            && is_liked_as_before;
+        is_as_before
+            && checked.state.is_usable()
+            && checked.attention.is_none()
+            && !checked.is_pending
+            && path.settling == Settling::Settled
+            && path.dm_state == Some(PathState::Active)
+    }
+
+    /// Most checks end here, some hundreds a second on a large host.
+    fn went_on(&mut self, path: &Path, checked: &Checked) {
+        let device = path.scsi.device;
+        tracing::trace!("{}: checked: {}", path.scsi.name, checked.state);
+        let interval = self.interval(path, checked.state);
+        let due = self.due(device, interval);
+        let Some(notes) = self.paths.get_mut(&device) else {
+            return;
+        };
+        notes.checking = None;
+        notes.attentions = 0;
+        let model = self.model_mut_quietly();
+        model.counters.checks += 1;
+        if checked.registrations.is_none()
+            && let Some(path) = model.path_mut(device)
+        {
+            path.schedule = Schedule { interval, due };
         }
+        // A count may have waited for this path.
+        let map = path.map().and_then(|wwid| self.model.maps.get(wwid));
+        let count = map.and_then(|map| self.count_at(map));
+        self.wake_no_later_than(count.map_or(due, |count| count.min(due)));
+    }
+
+    /// The healthy are checked at whole seconds, spread evenly over their interval, the dead all
+    /// at once: the fewer times this process wakes up, the better.
+    fn due(&self, device: DeviceNumber, interval: Duration) -> Instant {
+        let started = self.model.started;
+        let (step_ms, slot_ms) = match interval.as_millis() {
+            0 => return self.now,
+            short @ 1..1000 => (short, 0),
+            long => {
+                let number = u128::from(device.major) * 16 + u128::from(device.minor / 16);
+                (long, number * 1000 % long / 1000 * 1000)
+            }
+        };
+        let latest = (self.now.saturating_duration_since(started) + interval).as_millis();
+        let on_time = latest.saturating_sub(slot_ms) / step_ms * step_ms + slot_ms;
+        let due = if on_time > latest { latest } else { on_time };
+        let due = started + Duration::from_millis(u64::try_from(due).unwrap_or(u64::MAX));
+        due.max(self.now)
     }
 
     /// The array may like the path better or worse than before.
@@ -202,7 +249,8 @@ impl Engine {
 
     /// The time to the next check: short while the path is dead and its map registered, growing
     /// while it is healthy.
-    fn schedule(&self, path: &Path, before: CheckState, state: CheckState) -> Duration {
+    fn interval(&self, path: &Path, state: CheckState) -> Duration {
+        let before = path.check;
         let intervals = self.rules.intervals();
         let map = path.map().and_then(|wwid| self.model.maps.get(wwid));
         let is_registered = map.is_some_and(|map| map.pr.registered == PrStatus::Set);
@@ -287,14 +335,19 @@ impl Engine {
     }
 }
 
+/// What is left to go by where a path cannot be asked: what was known, and what the kernel says.
+fn as_far_as_is_known(path: &Path) -> CheckState {
+    match path.dm_state {
+        Some(PathState::Failed) => CheckState::Down,
+        _ => path.check,
+    }
+}
+
 /// The longest that a path of a registered map may be back without anybody having noticed.
 const REGISTERED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// So many dead paths cost next to nothing when each is checked four times a second.
 const FEW_DEAD: usize = 16;
-
-/// Checks under way that are younger than a second. Processes are cheap, but not free.
-const MAX_CHECKS: usize = 64;
 
 /// Unit attentions that are followed by another check at once: a device queues a handful.
 const MAX_ATTENTIONS: u32 = 5;

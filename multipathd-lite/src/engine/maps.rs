@@ -334,7 +334,8 @@ impl Engine {
     /// Maps whose paths are all dead queue for as long as they are told to.
     pub(super) fn stop_queueing_in_time(&mut self) {
         let now = self.now;
-        let maps: Vec<Arc<Map>> = self.model.maps.values().cloned().collect();
+        let stops = |map: &&Arc<Map>| matches!(map.queueing, Queueing::Seconds(_));
+        let maps: Vec<Arc<Map>> = self.model.maps.values().filter(stops).cloned().collect();
         for map in maps {
             let Queueing::Seconds(seconds) = map.queueing else {
                 continue;
@@ -397,15 +398,12 @@ impl Engine {
         }));
     }
 
-    /// What the kernel thinks of a path, by what is known of the maps.
-    pub(super) fn dm_state(&self, device: DeviceNumber) -> Option<PathState> {
-        let is_in = |map: &&Arc<Map>| map.paths().any(|path| path == device);
+    /// What the kernel thinks of a path, by what is known of its map.
+    pub(super) fn dm_state(&self, device: DeviceNumber, wwid: Option<&str>) -> Option<PathState> {
+        let map = self.model.maps.get(wwid?)?;
         // Its state is not kept with the map; the next look at it will tell.
-        self.model
-            .maps
-            .values()
-            .find(is_in)
-            .map(|_| PathState::Active)
+        let is_in = map.paths().any(|path| path == device);
+        is_in.then_some(PathState::Active)
     }
 }
 

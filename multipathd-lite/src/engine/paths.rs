@@ -34,7 +34,11 @@ impl Engine {
             .entry(device)
             .or_insert_with(|| PathNotes::new(now));
         notes.handler = handler;
-        let dm_state = self.dm_state(device);
+        if let Some(wwid) = &scsi.wwid {
+            let lun = self.luns.entry(wwid.clone()).or_default();
+            lun.insert(device);
+        }
+        let dm_state = self.dm_state(device, scsi.wwid.as_deref());
         let model = self.model_mut();
         let is_new = !model.paths.contains_key(&device);
         let path = model
@@ -62,6 +66,7 @@ impl Engine {
         tracing::info!("{} [{device}]: gone", path.scsi.name);
         self.tasks.push_back(Task::Forget(device));
         if let Some(wwid) = &path.scsi.wwid {
+            self.leave_lun(wwid, device);
             self.assign_all(wwid);
             self.doubtful.insert(wwid.clone());
         }
@@ -122,16 +127,25 @@ impl Engine {
         }
     }
 
+    fn leave_lun(&mut self, wwid: &str, device: DeviceNumber) {
+        if let Some(lun) = self.luns.get_mut(wwid) {
+            lun.remove(&device);
+            if lun.is_empty() {
+                self.luns.remove(wwid);
+            }
+        }
+    }
+
     /// All paths of a logical unit.
     pub(super) fn members_by_wwid(&self, wwid: &str) -> Vec<DeviceNumber> {
-        let paths = self.model.paths.values();
-        let is_it = |path: &&Arc<Path>| path.scsi.wwid.as_deref() == Some(wwid);
-        paths.filter(is_it).map(|path| path.scsi.device).collect()
+        let lun = self.luns.get(wwid);
+        lun.into_iter().flatten().copied().collect()
     }
 
     /// The paths that a map is to be made of.
     pub(super) fn members(&self, wwid: &str) -> Vec<&Arc<Path>> {
-        let paths = self.model.paths.values();
+        let lun = self.luns.get(wwid).into_iter().flatten();
+        let paths = lun.filter_map(|device| self.model.paths.get(device));
         paths.filter(|path| path.map() == Some(wwid)).collect()
     }
 

@@ -392,17 +392,23 @@ fn dead_paths_of_a_registered_map_are_checked_within_a_second() {
 #[test]
 fn healthy_paths_are_checked_for_ever_at_growing_intervals() {
     let mut stage = Stage::new(1, PrStatus::Unset);
-    let mut intervals = Vec::new();
-    for _ in 0..5 {
+    let mut waits = Vec::new();
+    for _ in 0..6 {
         let due = stage.engine.poll_timeout().unwrap();
-        intervals.push((due - stage.now).as_secs());
+        waits.push((due - stage.now).as_secs());
         stage.now = due;
         stage.pass(Duration::ZERO);
         let is_check = |task: &Task| matches!(task, Task::Check(_));
         assert!(stage.tasks().iter().any(is_check));
         stage.check(0, CheckState::Up);
     }
-    assert_eq!(intervals, [5, 10, 20, 20, 20]);
+    // Up to 5, 10 and 20 s, at the path's own place among all others.
+    let growing = waits.iter().zip([5, 10, 20, 20, 20, 20]);
+    assert!(
+        growing.clone().all(|(wait, most)| *wait <= most),
+        "{waits:?}"
+    );
+    assert_eq!(waits[4..], [20, 20]);
 }
 
 #[test]
@@ -569,4 +575,57 @@ fn a_node_that_unregisters_takes_the_keys_off_all_paths() {
         PrStatus::Unset
     );
     assert_eq!(stage.order().settle, [path(0), path(1)]);
+}
+
+/// A scan that ended at the same moment made the daemon idle again, and it never ended.
+#[test]
+fn the_end_is_the_end() {
+    let mut stage = Stage::new(1, PrStatus::Unset);
+    stage.handle(Event::Reconfigure);
+    stage.handle(Event::Shutdown);
+    stage.handle(Event::Scanned(Box::default()));
+    assert!(stage.engine.has_ended());
+}
+
+/// A thousand maps are not looked at again because one path is as it was.
+#[test]
+fn a_check_without_news_asks_for_nothing_but_the_next() {
+    let mut stage = Stage::new(2, PrStatus::Unset);
+    stage.pass(Duration::from_secs(6));
+    assert_eq!(stage.tasks().len(), 2);
+    let shown = Duration::from_secs(60);
+    stage.engine.poll_publication(shown);
+    let next = |stage: &Stage| stage.engine.poll_timeout();
+    stage.engine.handle(stage.now, up(0));
+    assert!(next(&stage).is_some_and(|next| next > stage.now));
+    assert!(stage.engine.poll_publication(Duration::ZERO).is_none());
+    assert!(stage.engine.poll_publication(shown).is_some());
+    // Whatever is not as it was is seen at once.
+    stage.check(1, CheckState::Down);
+    assert!(stage.engine.poll_publication(Duration::ZERO).is_some());
+}
+
+/// Too many others hang, or the process that asked was killed: that says nothing of the path, and
+/// the kernel has the word.
+#[test]
+fn a_path_that_cannot_be_asked_stays_what_it_was() {
+    let mut stage = Stage::new(2, PrStatus::Unset);
+    let state = |stage: &Stage| stage.engine.model().paths[&path(0)].check;
+    stage.check(0, CheckState::Unchecked);
+    assert_eq!(state(&stage), CheckState::Up);
+    stage.kernel_says(0, PathState::Failed);
+    stage.check(0, CheckState::Unchecked);
+    assert_eq!(state(&stage), CheckState::Down);
+}
+
+fn up(number: u32) -> Event {
+    Event::Checked(Checked {
+        device: path(number),
+        state: CheckState::Up,
+        message: String::new(),
+        attention: None,
+        registrations: None,
+        access: (None, None),
+        is_pending: false,
+    })
 }

@@ -1,95 +1,160 @@
 //! Checking a path: its state in sysfs, then TEST UNIT READY.
 //!
-//! The command runs in a process of its own, whose pipe the loop watches. It has ended, or its
-//! time is up: both are told as [`Checked`]. A process that does not end stays, one for each
-//! path; when it ends at last, the path is checked again at once.
+//! A few processes that stay carry the commands to the kernel, one at a time each ([`crew`]). A
+//! check whose time is up is told as late, once, and keeps its process until the kernel lets go of
+//! it; another process takes its place, up to a bound. When it ends at last, that is told, too.
 
-use std::collections::BTreeMap;
+mod crew;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use dm_multipath::scsi::{self, AccessState, ScsiState};
-use dm_multipath::sys::sg::{SgCommand, SgData, SgError, SgReply, SgWorker};
+use dm_multipath::sys::sg::{SgCommand, SgData, SgError, SgReply};
 use dm_multipath::{DeviceNumber, Roots};
 use scsi_pr::{AnswerClass, InAction, PrInCdb, ReadKeys, ReservationKey, Sense, SenseKey, Status};
 
 use super::{CheckOrder, Question};
 use crate::event::Checked;
 use crate::model::CheckState;
+use crew::{Crew, WorkerId};
 
-/// The checks under way.
-#[derive(Debug, Default)]
+/// The checks under way, and those that wait for a process.
+#[derive(Debug)]
 pub struct Checks {
+    crew: Crew,
+    waiting: VecDeque<Waiting>,
     running: BTreeMap<DeviceNumber, Running>,
 }
 
 #[derive(Debug)]
+struct Waiting {
+    order: CheckOrder,
+    access: (Option<AccessState>, Option<bool>),
+}
+
+#[derive(Debug)]
 struct Running {
-    worker: SgWorker,
+    worker: WorkerId,
     question: Question,
     access: (Option<AccessState>, Option<bool>),
+    begun: Instant,
     give_up: Instant,
     is_late: bool,
 }
 
-/// How a check began.
-#[derive(Debug)]
-pub enum Begun {
-    /// It has ended already.
-    Ended(Checked),
-    /// Its end is to be waited for: the descriptor of [`Checks::watched`] will hang up.
-    Running,
-}
-
 impl Checks {
-    /// Begins a check; one that is under way goes on instead.
+    /// No checks yet.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            crew: Crew::new()?,
+            waiting: VecDeque::new(),
+            running: BTreeMap::new(),
+        })
+    }
+
+    /// Starts the processes that stay.
     ///
     /// # Errors
     /// There is no process or descriptor left.
-    pub fn begin(&mut self, roots: &Roots, order: &CheckOrder, now: Instant) -> io::Result<Begun> {
-        if self.running.contains_key(&order.device) {
-            return Ok(Begun::Running);
+    pub fn prepare(&mut self) -> io::Result<()> {
+        self.crew.prepare()
+    }
+
+    /// Begins a check, or lets it wait for a process; one that is under way goes on instead.
+    /// What sysfs says already may be its end.
+    pub fn order(&mut self, roots: &Roots, order: CheckOrder) -> Option<Checked> {
+        let device = order.device;
+        let is_it = |waiting: &Waiting| waiting.order.device == device;
+        if self.running.contains_key(&device) || self.waiting.iter().any(is_it) {
+            return None;
         }
-        match scsi::read_state(roots, order.device) {
+        match scsi::read_state(roots, device) {
             Ok(state) if state == ScsiState::RUNNING => {}
-            Ok(state) => return Ok(Begun::Ended(down(order.device, &format!("path {state}")))),
-            Err(error) => return Ok(Begun::Ended(down(order.device, &error.to_string()))),
+            Ok(state) => return Some(down(device, &format!("path {state}"))),
+            Err(error) => return Some(down(device, &error.to_string())),
         }
-        let worker = SgWorker::spawn(&roots.dev.join(&order.name), &command(order))?;
+        let access = scsi::read_access(roots, device);
+        self.waiting.push_back(Waiting { order, access });
+        None
+    }
+
+    /// Gives what waits to processes that are free; what ended meanwhile, late or not at all.
+    pub fn advance(&mut self, roots: &Roots, now: Instant) -> Vec<Checked> {
+        let mut ended = self.late(now);
+        while let Some(first) = self.waiting.pop_front() {
+            match self.begin(roots, &first, now) {
+                Ok(Some(())) => {}
+                Ok(None) if self.crew.is_stuck(self.stuck()) => {
+                    ended.push(unchecked(&first.order, "too many other paths hang"));
+                }
+                Ok(None) => {
+                    self.waiting.push_front(first);
+                    break;
+                }
+                Err(error) => {
+                    tracing::error!("{}: cannot be checked: {error}", first.order.name);
+                    ended.push(unchecked(&first.order, &error.to_string()));
+                }
+            }
+        }
+        ended
+    }
+
+    /// `None` if all processes are at work and another is none of use now.
+    fn begin(&mut self, roots: &Roots, waiting: &Waiting, now: Instant) -> io::Result<Option<()>> {
+        let order = &waiting.order;
+        let young = self.running.values();
+        let young = young.filter(|running| now < running.begun + YOUNG).count();
+        let Some(worker) = self.crew.free(young)? else {
+            return Ok(None);
+        };
+        let node = roots.dev.join(&order.name);
+        self.crew
+            .send(worker, order.device, &node, &command(order))?;
         let running = Running {
             worker,
             question: order.question,
-            access: scsi::read_access(roots, order.device),
+            access: waiting.access.clone(),
+            begun: now,
             give_up: now + order.timeout,
             is_late: false,
         };
         self.running.insert(order.device, running);
-        Ok(Begun::Running)
+        Ok(Some(()))
     }
 
-    /// The descriptor of a check that has just begun.
-    #[must_use]
-    pub fn watched(&self, device: DeviceNumber) -> Option<BorrowedFd<'_>> {
-        Some(self.running.get(&device)?.worker.as_fd())
-    }
-
-    /// The descriptor of this check has hung up.
-    pub fn end(&mut self, device: DeviceNumber) -> Option<Checked> {
-        let running = self.running.remove(&device)?;
-        Some(Checked {
-            access: running.access,
-            ..judge(device, running.question, running.worker.finish())
-        })
+    /// The checks that have ended since the descriptor became readable.
+    pub fn end(&mut self) -> Vec<Checked> {
+        let mut ended = Vec::new();
+        for (device, result) in self.crew.receive() {
+            let Some(running) = self.running.remove(&device) else {
+                continue;
+            };
+            ended.push(Checked {
+                access: running.access,
+                ..judge(device, running.question, result)
+            });
+        }
+        ended
     }
 
     /// A path is gone: nobody waits for its check any more.
     pub fn forget(&mut self, device: DeviceNumber) {
-        self.running.remove(&device);
+        self.waiting
+            .retain(|waiting| waiting.order.device != device);
+        if let Some(running) = self.running.remove(&device) {
+            self.crew.dismiss(running.worker);
+        }
     }
 
     /// Those whose time is up; each is named once.
-    pub fn late(&mut self, now: Instant) -> Vec<Checked> {
+    fn late(&mut self, now: Instant) -> Vec<Checked> {
         let given_up = self
             .running
             .iter_mut()
@@ -102,11 +167,30 @@ impl Checks {
             .collect()
     }
 
-    /// When the next one is late.
+    fn stuck(&self) -> usize {
+        self.running
+            .values()
+            .filter(|running| running.is_late)
+            .count()
+    }
+
+    /// When [`advance`](Self::advance) wants to be called, if nothing ends before.
     #[must_use]
-    pub fn next_late(&self) -> Option<Instant> {
-        let waiting = self.running.values().filter(|running| !running.is_late);
-        waiting.map(|running| running.give_up).min()
+    pub fn next(&self) -> Option<Instant> {
+        let running = self.running.values().filter(|running| !running.is_late);
+        if self.waiting.is_empty() {
+            return running.map(|running| running.give_up).min();
+        }
+        // One of the young will be old, and no longer keep others waiting.
+        let times = running.map(|running| running.give_up.min(running.begun + YOUNG));
+        times.min()
+    }
+}
+
+/// Readable when a check has ended.
+impl AsFd for Checks {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.crew.as_fd()
     }
 }
 
@@ -144,6 +228,14 @@ pub(super) fn down(device: DeviceNumber, message: &str) -> Checked {
     }
 }
 
+/// A lack of processes or descriptors says nothing of the path.
+fn unchecked(order: &CheckOrder, reason: &str) -> Checked {
+    Checked {
+        state: CheckState::Unchecked,
+        ..down(order.device, reason)
+    }
+}
+
 /// What the answer says of the path.
 fn judge(device: DeviceNumber, question: Question, result: Result<SgReply, SgError>) -> Checked {
     let reply = match result {
@@ -151,6 +243,12 @@ fn judge(device: DeviceNumber, question: Question, result: Result<SgReply, SgErr
         Ok(reply) => {
             let host = reply.host_status;
             return down(device, &format!("not delivered (host status {host:#04x})"));
+        }
+        Err(SgError::WorkerDied) => {
+            return Checked {
+                state: CheckState::Unchecked,
+                ..down(device, "the process that checked it has died")
+            };
         }
         Err(error) => return down(device, &error.to_string()),
     };
@@ -231,7 +329,11 @@ fn described(sense: &Sense) -> String {
 /// Room for a thousand keys.
 const KEYS_LENGTH: u16 = 8192;
 
-/// A check that takes longer no longer keeps others waiting for a place.
+/// A check that takes longer no longer keeps others waiting for a process: arrays that are well
+/// answer within a few milliseconds.
+const YOUNG: Duration = Duration::from_millis(50);
+
+/// New paths get this long to be checked before their map is made without them.
 pub const SLOW: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

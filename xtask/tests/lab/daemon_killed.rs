@@ -1,11 +1,14 @@
 //! Processes that are killed in the middle: whatever they left is finished by multipathd-lite,
 //! and multipathd-lite itself may be killed at any moment.
 
-use xtask::error::{Context, Result};
-use xtask::guest::{Lab, run, until};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
+
+use xtask::error::{Context, Error, Result};
+use xtask::guest::{Lab, Nexus, run, until};
 
 use crate::daemon_paths::Node;
-use crate::persist::{NONE, OURS, THEIRS};
+use crate::persist::{NEW, NONE, OURS, THEIRS};
 
 #[test]
 fn what_a_killed_command_left_is_finished_at_once() -> Result {
@@ -42,38 +45,81 @@ fn what_a_killed_command_left_is_finished_at_once() -> Result {
     node.assert_keys(&[OURS; 2])
 }
 
+/// Paths flap, keys change, and the daemon is killed a hundred times: each time at another moment
+/// of what they make it do.
 #[test]
 fn the_daemon_may_be_killed_at_any_moment() -> Result {
     let lab = Lab::alone("litekilled")?;
     let mut node = Node::new(&lab, 3)?;
     node.persist("-G -S a")?;
     node.persist("-R -K a -T 5")?;
-    let mut key = OURS;
-    for round in 0..ROUNDS {
-        let path = node.lun.paths()[usize::try_from(round % 2).unwrap_or(0)].clone();
-        path.set_offline()?;
-        if round % 3 == 0 {
-            key = 0xc00 + round;
-            node.persist(&format!("-I -S {key:x}"))?;
-        }
-        path.set_running()?;
-        // A moment that is another one in each round, within what a return takes.
-        let pause = format!("0.{:03}", round * 7919 % 900);
-        run("sleep", [pause])?.succeeded()?;
-        node.daemon.kill_and_restart()?;
-    }
+    let is_over = AtomicBool::new(false);
+    let (map, paths) = (node.map.clone(), node.lun.paths().to_vec());
+    let changes = std::thread::scope(|scope| {
+        let flaps = scope.spawn(|| flap(&paths[..2], &is_over));
+        let changes = scope.spawn(|| change_keys(&map, &is_over));
+        let killed = (0..ROUNDS).try_for_each(|round| {
+            // Within what a return takes.
+            pause(round * 7919 % 400)?;
+            node.daemon.kill_and_restart()
+        });
+        is_over.store(true, Ordering::Relaxed);
+        killed.and(ended(flaps))?;
+        ended(changes)
+    })?;
+    eprintln!("{ROUNDS} kills, meanwhile {changes} changes of the key");
+    assert!(changes >= FEWEST_CHANGES, "{changes}");
+    node.await_active(3)?;
+    node.persist(&format!("-I -S {NEW:x}"))?;
     node.await_active(3)?;
     node.daemon
         .explain(until("every path to have the key", || {
-            Ok((node.keys()? == [key; 3]).then_some(()))
+            Ok((node.keys()? == [NEW; 3]).then_some(()))
         }))?;
     assert!(!node.is_suspended()?);
     let held = node.other.witness().read_reservation()?;
-    assert_eq!(held.map(|held| held.key), Some(key));
+    assert_eq!(held.map(|held| held.key), Some(NEW));
     for path in node.lun.paths() {
         assert!(node.writes_through(path)?);
     }
     Ok(())
+}
+
+/// One path after the other goes and returns.
+fn flap(paths: &[Nexus], is_over: &AtomicBool) -> Result {
+    let mut round = 0;
+    for path in paths.iter().cycle() {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        round += 1;
+        path.set_offline()?;
+        pause(round * 6007 % 300)?;
+        path.set_running()?;
+        pause(round * 4001 % 300)?;
+    }
+    Ok(())
+}
+
+/// How often the key could be changed. A path that goes in the middle may leave a change undone,
+/// or in doubt: the next one does not mind.
+fn change_keys(map: &str, is_over: &AtomicBool) -> Result<u64> {
+    let mut changes = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        let words = format!("-o -I -S {:x} -d /dev/mapper/{map}", 0xc00 + changes);
+        changes += u64::from(run("mpathpersist", words.split(' '))?.code() == 0);
+    }
+    Ok(changes)
+}
+
+fn pause(ms: u64) -> Result {
+    let seconds = format!("{}.{:03}", ms / 1000, ms % 1000);
+    run("sleep", [seconds])?.succeeded().map(drop)
+}
+
+fn ended<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    let panicked = |_| Error::unexpected("a thread of the scenario has panicked");
+    thread.join().map_err(panicked)?
 }
 
 #[test]
@@ -102,5 +148,8 @@ fn a_daemon_that_is_killed_while_a_node_is_shut_out_lets_no_path_in() -> Result 
     Ok(())
 }
 
-/// An hour of a bad day, within a minute or two of the guest's time.
-const ROUNDS: u64 = 40;
+/// A hundred bad moments within a minute of the guest's time.
+const ROUNDS: u64 = 100;
+
+/// Far fewer than there are.
+const FEWEST_CHANGES: u64 = 20;

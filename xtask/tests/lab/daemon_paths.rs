@@ -197,9 +197,17 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(lab: &Lab, paths: usize) -> Result<Self> {
-        let mut lun = lab.lun(Fabric::Loop, paths)?;
+        Self::with_config(lab, (Fabric::Loop, paths), DEFAULT_CONFIG)
+    }
+
+    pub(crate) fn with_config(
+        lab: &Lab,
+        (fabric, paths): (Fabric, usize),
+        config: &str,
+    ) -> Result<Self> {
+        let mut lun = lab.lun(fabric, paths)?;
         let other = lun.add_nexuses(2, 1)?.remove(0);
-        let daemon = Lite::start(lab, DEFAULT_CONFIG)?;
+        let daemon = Lite::start(lab, config)?;
         let map = daemon.await_map(&lun.wwid(), paths)?;
         Ok(Self {
             daemon,

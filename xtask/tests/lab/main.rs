@@ -32,6 +32,7 @@ mod binaries;
 mod conformance;
 mod daemon_killed;
 mod daemon_paths;
+mod daemon_returns;
 mod daemon_socket;
 mod dead_holder;
 mod distribution;

@@ -27,13 +27,8 @@ pub(super) struct Job<'a> {
 /// The child's whole life.
 pub(super) fn run(job: Job<'_>) -> ! {
     close_all_but(job.pipe, job.close_below);
-    let (stage, errno) = match send(job.node, job.bytes) {
-        Ok(()) => (Stage::Answered, 0),
-        Err(failed) => failed,
-    };
-    // Infallible: the exchange is never shorter than its head.
-    let _ = abi::put(job.bytes, 0, &(stage as u32).to_ne_bytes());
-    let _ = abi::put(job.bytes, 4, &errno.to_ne_bytes());
+    // Closing the node, at exit, may take longer than the command.
+    let _node = carry_out(job.node, job.bytes);
     write_all(job.pipe, job.bytes);
     // The parent sees the end of the result now; closing the node, at exit, may take longer.
     close(job.pipe);
@@ -70,30 +65,47 @@ fn close_range(first: c_uint, last: c_uint) -> bool {
     result == 0
 }
 
-/// Opens the node and sends the command. On failure says where, and the error number.
-fn send(node: &CStr, bytes: &mut [u8]) -> Result<(), (Stage, c_int)> {
+/// Sends the command and notes in the exchange how far it came; the node stays open, if it could
+/// be opened.
+pub(super) fn carry_out(node: &CStr, bytes: &mut [u8]) -> Option<RawFd> {
+    let opened = open(node);
+    let sent = opened.and_then(|fd| send(fd, bytes));
+    let (stage, errno) = match sent {
+        Ok(()) => (Stage::Answered, 0),
+        Err(failed) => failed,
+    };
+    // Infallible: the exchange is never shorter than its head.
+    let _ = abi::put(bytes, 0, &(stage as u32).to_ne_bytes());
+    let _ = abi::put(bytes, 4, &errno.to_ne_bytes());
+    opened.ok()
+}
+
+fn open(node: &CStr) -> Result<RawFd, (Stage, c_int)> {
     // Read-only: closing a descriptor open for writing makes udev look at the device again.
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
-    let fd = loop {
+    loop {
         // SAFETY: `node` is a zero-terminated string that outlives the call.
         let fd = unsafe { libc::open(node.as_ptr(), flags) };
         if fd >= 0 {
-            break fd;
+            return Ok(fd);
         }
         match errno() {
             libc::EINTR => {}
             errno => return Err((Stage::OpenFailed, errno)),
         }
-    };
+    }
+}
+
+fn send(fd: RawFd, bytes: &mut [u8]) -> Result<(), (Stage, c_int)> {
     let Some(hdr) = bytes.get_mut(HDR_AT..) else {
         exit()
     };
     let request = abi::SG_IO as libc::Ioctl;
     // SAFETY: `fd` was just opened. `hdr` begins with a `struct sg_io_hdr`, 88 bytes (64 on
     // 32-bit machines), which the kernel reads and completes. The pointers in it lead to the
-    // CDB and outgoing data of the command, which this copy of the parent's memory keeps
-    // until it exits, and to the sense and data parts of these same bytes, whose lengths are
-    // in it too; the kernel writes no more than that, and not after the call returns.
+    // CDB and outgoing data of the command, which this process keeps in place during the call,
+    // and to the sense and data parts of these same bytes, whose lengths are in it too; the
+    // kernel writes no more than that, and not after the call returns.
     let result = unsafe { libc::ioctl(fd, request, hdr.as_mut_ptr()) };
     // Not repeated on EINTR: the command may have been carried out.
     if result < 0 {
@@ -117,19 +129,19 @@ fn write_all(pipe: RawFd, bytes: &[u8]) {
     }
 }
 
-fn close(fd: RawFd) {
+pub(super) fn close(fd: RawFd) {
     // SAFETY: as in `close_range`; a number that is not open is refused with EBADF.
     let _ = unsafe { libc::close(fd) };
 }
 
-fn errno() -> c_int {
+pub(super) fn errno() -> c_int {
     // SAFETY: always a valid pointer, to this thread's variable.
     let location = unsafe { libc::__errno_location() };
     // SAFETY: see above; nobody else accesses this thread's variable.
     unsafe { *location }
 }
 
-fn exit() -> ! {
+pub(super) fn exit() -> ! {
     // SAFETY: ends the process without running the parent's exit handlers. The parent tells
     // success by what it finds in the pipe, not by the status.
     unsafe { libc::_exit(0) }

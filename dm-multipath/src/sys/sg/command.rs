@@ -82,54 +82,83 @@ impl Exchange {
             bytes: vec![0; DATA_AT + incoming],
         };
         let data = match &command.data {
-            SgData::None => 0,
-            SgData::In(_) => exchange.address(DATA_AT),
             SgData::Out(bytes) => bytes.as_ptr().expose_provenance(),
+            SgData::None | SgData::In(_) => 0,
         };
-        let sense = exchange.address(SENSE_AT);
-        let cdb_length = u8::try_from(command.cdb.len()).map_err(io::Error::other)?;
-        let length = u32::try_from(length).map_err(io::Error::other)?;
-        let mut put =
-            |field: usize, value: &[u8]| abi::put(&mut exchange.bytes, HDR_AT + field, value);
-        let written = [
-            put(
-                offset_of!(SgIoHdr, interface_id),
-                &SG_INTERFACE_ID.to_ne_bytes(),
-            ),
-            put(
-                offset_of!(SgIoHdr, dxfer_direction),
-                &direction.to_ne_bytes(),
-            ),
-            put(offset_of!(SgIoHdr, cmd_len), &[cdb_length]),
-            put(offset_of!(SgIoHdr, mx_sb_len), &[SENSE_SIZE_U8]),
-            put(offset_of!(SgIoHdr, dxfer_len), &length.to_ne_bytes()),
-            put(offset_of!(SgIoHdr, dxferp), &data.to_ne_bytes()),
-            put(
-                offset_of!(SgIoHdr, cmdp),
-                &command.cdb.as_ptr().expose_provenance().to_ne_bytes(),
-            ),
-            put(offset_of!(SgIoHdr, sbp), &sense.to_ne_bytes()),
-            put(
-                offset_of!(SgIoHdr, timeout),
-                &command.timeout_ms.to_ne_bytes(),
-            ),
-        ];
-        debug_assert!(
-            written.iter().all(Option::is_some),
-            "the head has a fixed size"
+        let transfer = Transfer {
+            direction,
+            length: u32::try_from(length).map_err(io::Error::other)?,
+            data,
+        };
+        let written = lay_out(
+            &mut exchange.bytes,
+            &command.cdb,
+            transfer,
+            command.timeout_ms,
         );
+        debug_assert!(written.is_some(), "the head has a fixed size");
         Ok(exchange)
-    }
-
-    /// The address of a byte of the buffer, which the kernel is going to write to.
-    fn address(&mut self, offset: usize) -> usize {
-        let start = self.bytes.as_mut_ptr().expose_provenance();
-        start.saturating_add(offset)
     }
 }
 
+/// The data of a request as the kernel is told of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Transfer {
+    direction: i32,
+    length: u32,
+    /// Where outgoing data is.
+    data: usize,
+}
+
+impl Transfer {
+    /// So many bytes of the device at most, into the buffer; none if it is 0.
+    pub(super) const fn into_buffer(length: u32) -> Self {
+        Self {
+            direction: if length == 0 {
+                SG_DXFER_NONE
+            } else {
+                SG_DXFER_FROM_DEV
+            },
+            length,
+            data: 0,
+        }
+    }
+}
+
+/// Writes the head of a request to a buffer; `None` if that is too short. Pointers to `cdb` and to
+/// the buffer itself go into it. Allocates nothing, takes no lock.
+pub(super) fn lay_out(
+    bytes: &mut [u8],
+    cdb: &[u8],
+    transfer: Transfer,
+    timeout_ms: u32,
+) -> Option<()> {
+    let start = bytes.as_mut_ptr().expose_provenance();
+    // Addresses of bytes of the buffer, which the kernel is going to write to.
+    let (sense, incoming) = (start.checked_add(SENSE_AT)?, start.checked_add(DATA_AT)?);
+    let data = match transfer.direction {
+        SG_DXFER_FROM_DEV => incoming,
+        _ => transfer.data,
+    };
+    let cdb_length = u8::try_from(cdb.len()).ok()?;
+    let cdb = cdb.as_ptr().expose_provenance();
+    let mut put = |field: usize, value: &[u8]| abi::put(bytes, HDR_AT + field, value);
+    let id = SG_INTERFACE_ID.to_ne_bytes();
+    put(offset_of!(SgIoHdr, interface_id), &id)?;
+    let direction = transfer.direction.to_ne_bytes();
+    put(offset_of!(SgIoHdr, dxfer_direction), &direction)?;
+    put(offset_of!(SgIoHdr, cmd_len), &[cdb_length])?;
+    put(offset_of!(SgIoHdr, mx_sb_len), &[SENSE_SIZE_U8])?;
+    let length = transfer.length.to_ne_bytes();
+    put(offset_of!(SgIoHdr, dxfer_len), &length)?;
+    put(offset_of!(SgIoHdr, dxferp), &data.to_ne_bytes())?;
+    put(offset_of!(SgIoHdr, cmdp), &cdb.to_ne_bytes())?;
+    put(offset_of!(SgIoHdr, sbp), &sense.to_ne_bytes())?;
+    put(offset_of!(SgIoHdr, timeout), &timeout_ms.to_ne_bytes())
+}
+
 impl SgCommand {
-    fn check(&self) -> io::Result<()> {
+    pub(super) fn check(&self) -> io::Result<()> {
         let length = match &self.data {
             SgData::None => 0,
             SgData::In(length) => *length,

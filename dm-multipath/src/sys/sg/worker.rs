@@ -166,7 +166,7 @@ fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
 }
 
 /// Forks, with all signals blocked from before the fork until the child ends.
-fn fork(child: impl FnOnce()) -> io::Result<Pid> {
+pub(super) fn fork(child: impl FnOnce()) -> io::Result<Pid> {
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     // SAFETY: the child calls nothing but `child`, which makes only async-signal-safe calls,
     // allocates nothing and never returns (`child::run`; the tests' likewise).
@@ -200,13 +200,13 @@ fn result_pipe(size: usize) -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// One above the highest descriptor that this process can have open, or rather within reason.
-fn close_below() -> c_int {
+pub(super) fn close_below() -> c_int {
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((MAX_CLOSED, MAX_CLOSED));
     c_int::try_from(soft.min(MAX_CLOSED)).unwrap_or(c_int::MAX)
 }
 
 /// Reaps `pid` if it has ended, otherwise remembers it for later; and tries those remembered.
-fn abandon(pid: Pid) {
+pub(super) fn abandon(pid: Pid) {
     let Ok(mut abandoned) = ABANDONED.lock() else {
         return;
     };

@@ -61,7 +61,7 @@ impl Daemon {
         let took = begun.elapsed();
         daemon.await_all(stage)?;
         // What udev still has to do is nobody's cost.
-        run("udevadm", ["settle", "-t", "600"])?.succeeded()?;
+        stage.settle()?;
         Ok((daemon, took))
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::guest::fabric::Port;
 use crate::guest::kernel::names;
 use crate::guest::lun::{make_store, wwid};
@@ -25,6 +25,7 @@ impl Stage {
     /// Makes the disks of so many maps, `hanging` of which can be made to hang.
     pub(super) fn make(lab: &Lab, maps: usize, hanging: usize) -> Result<Self> {
         let begun = Instant::now();
+        hurry_udev()?;
         let ports: Vec<Port> = (0..PATHS)
             .map(|_| Port::create(Fabric::Loop, 1))
             .collect::<Result<_>>()?;
@@ -45,7 +46,7 @@ impl Stage {
             let disks = disks.iter().filter(|name| name.starts_with("sd"));
             Ok((disks.count() >= stage.paths()).then_some(()))
         })?;
-        settle()?;
+        stage.settle()?;
         stage.took = begun.elapsed();
         Ok(stage)
     }
@@ -67,7 +68,7 @@ impl Stage {
     pub(super) fn clear(&self) -> Result {
         until_within(PATIENCE, "no map to be left", || {
             run("dmsetup", ["remove_all"])?;
-            settle()?;
+            self.settle()?;
             let left = names(BLOCK.as_ref());
             let left = left.iter().any(|name| name.starts_with("dm-"));
             Ok((!left).then_some(()))
@@ -105,6 +106,14 @@ impl Stage {
         Ok(disks.iter().map(|disk| format!("/dev/{disk}")).collect())
     }
 
+    /// Until udev has nothing left to do.
+    pub(super) fn settle(&self) -> Result {
+        until_within(PATIENCE, "udev to be idle", || {
+            let settled = run("udevadm", ["settle", "-t", "30"])?;
+            Ok((settled.code() == 0).then_some(()))
+        })
+    }
+
     /// All paths of some maps hang from now on.
     pub(super) fn hang(&self) -> Result {
         let mut paths = self.luns.iter().flat_map(Lun::paths);
@@ -139,13 +148,24 @@ impl fmt::Display for Stage {
     }
 }
 
-fn settle() -> Result {
-    run("udevadm", ["settle", "-t", "50"]).map(drop)
+/// Of all that udev finds out about a disk, only what the distribution's daemon needs.
+fn hurry_udev() -> Result {
+    let folder = Path::new("/run/udev/rules.d");
+    let what = || format!("cannot write to {}", folder.display());
+    fs::create_dir_all(folder).context(what)?;
+    fs::write(folder.join("60-persistent-storage.rules"), UDEV_RULE).context(what)?;
+    fs::write(folder.join("60-block.rules"), "").context(what)?;
+    run("udevadm", ["control", "--reload"])?
+        .succeeded()
+        .map(drop)
 }
 
 fn name(number: usize) -> String {
     format!("many{number}")
 }
+
+const UDEV_RULE: &str = "ACTION!=\"remove\", SUBSYSTEM==\"block\", KERNEL==\"sd*\", \
+    IMPORT{program}=\"scsi_id --export --whitelisted -d $devnode\", ENV{ID_BUS}=\"scsi\"\n";
 
 const PATHS: usize = 4;
 
