@@ -2,7 +2,7 @@
 //!
 //! | task | who does it |
 //! |---|---|
-//! | [`Task::Check`] | a process for each command, watched by the loop; in a sandbox a thread |
+//! | [`Task::Check`] | a few processes that stay, watched by the loop; in a sandbox a thread |
 //! | [`Task::Read`] | one thread, in order: sysfs, device-mapper's lists, records |
 //! | [`Task::Work`], [`Task::Errand`] | a bounded pool of threads; one work per map at a time |
 

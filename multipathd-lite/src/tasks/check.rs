@@ -27,6 +27,7 @@ pub struct Checks {
     crew: Crew,
     waiting: VecDeque<Waiting>,
     running: BTreeMap<DeviceNumber, Running>,
+    advanced_at: Instant,
 }
 
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl Checks {
             crew: Crew::new()?,
             waiting: VecDeque::new(),
             running: BTreeMap::new(),
+            advanced_at: Instant::now(),
         })
     }
 
@@ -86,6 +88,7 @@ impl Checks {
 
     /// Gives what waits to processes that are free; what ended meanwhile, late or not at all.
     pub fn advance(&mut self, roots: &Roots, now: Instant) -> Vec<Checked> {
+        self.advanced_at = now;
         let mut ended = self.late(now);
         while let Some(first) = self.waiting.pop_front() {
             match self.begin(roots, &first, now) {
@@ -177,13 +180,15 @@ impl Checks {
     /// When [`advance`](Self::advance) wants to be called, if nothing ends before.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        let running = self.running.values().filter(|running| !running.is_late);
+        let running = || self.running.values();
+        let late = running().filter(|running| !running.is_late);
+        let late = late.map(|running| running.give_up);
         if self.waiting.is_empty() {
-            return running.map(|running| running.give_up).min();
+            return late.min();
         }
         // One of the young will be old, and no longer keep others waiting.
-        let times = running.map(|running| running.give_up.min(running.begun + YOUNG));
-        times.min()
+        let old = running().map(|running| running.begun + YOUNG);
+        late.chain(old.filter(|at| *at > self.advanced_at)).min()
     }
 }
 
