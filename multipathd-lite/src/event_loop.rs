@@ -258,8 +258,6 @@ impl EventLoop {
     }
 }
 
-}
-
 /// What the loop's own descriptors are known by.
 const WAKE: u64 = 0;
 const DEVICES: u64 = 1;

@@ -1,6 +1,6 @@
 //! Checking a path: its state in sysfs, then TEST UNIT READY.
 //!
-//! A few processes that stay carry the commands to the kernel, one at a time each ([`crew`]). A
+//! A few processes that stay carry the commands to the kernel, one at a time each (`crew`). A
 //! check whose time is up is told as late, once, and keeps its process until the kernel lets go of
 //! it; another process takes its place, up to a bound. When it ends at last, that is told, too.
 
