@@ -29,6 +29,7 @@ mod lookup;
 mod origin;
 mod pattern;
 mod problem;
+mod settings;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use blacklist::{Exclusion, PathIdentity};
 pub use choices::{Failback, Features, FindMultipaths, Grouping, NoPathRetry, PathSelector, Prio};
 pub use origin::{Origin, Section, Setting};
 pub use problem::{Problem, Severity};
+pub use settings::{Hook, HookEvent, Settings};
 pub use value::KeySetting;
 
 use blacklist::Blacklists;

@@ -57,14 +57,17 @@ pub enum Verdict {
     Unsettled,
 }
 
-/// Whether this node holds the reservation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who holds the reservation, as seen from this node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Holder {
-    /// It does.
+    /// This node.
     Us,
-    /// Another node does, or nobody.
-    NotUs,
-    /// No path could say.
+    /// Another node.
+    Another,
+    /// There is no reservation.
+    Nobody,
+    /// It was not read, or no path could say.
+    #[default]
     Unknown,
 }
 
@@ -179,7 +182,7 @@ impl<'a> Custody<'a> {
     pub fn look_for_holder(&mut self, budget: Duration) -> Result<Holder, Failure> {
         let record = self.record()?;
         let Some(key) = self.key(record.as_ref()) else {
-            return Ok(Holder::NotUs);
+            return Ok(Holder::Unknown);
         };
         let mut options = Options::for_request(&census());
         options.limits = Limits::IN.within(budget);
@@ -197,8 +200,8 @@ impl<'a> Custody<'a> {
         let Ok(answer) = ReadReservation::decode(&data) else {
             return Ok(Holder::Unknown);
         };
-        let held = answer
-            .reservation
+        let reservation = answer.reservation;
+        let held = reservation
             .filter(|held| held.key == key.key || held.reservation_type.is_all_registrants());
         self.enter(|record| match held {
             Some(held) => {
@@ -210,7 +213,11 @@ impl<'a> Custody<'a> {
                 record.reservation_type = None;
             }
         })?;
-        Ok(held.map_or(Holder::NotUs, |_| Holder::Us))
+        Ok(match (held, reservation) {
+            (Some(_), _) => Holder::Us,
+            (None, Some(_)) => Holder::Another,
+            (None, None) => Holder::Nobody,
+        })
     }
 
     /// What this node is on the map. Without a record it is what the key says that is configured

@@ -1,6 +1,7 @@
 //! The command line, as multipathd takes it.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::places::Places;
 
@@ -24,6 +25,8 @@ pub enum Mode {
     Interactive,
     /// Finish what killed commands have left behind, and end.
     Settle,
+    /// Write the texts that come in to this file: the daemon starts that for itself.
+    WriteMetrics(PathBuf),
     /// Tell how it is used.
     Help,
 }
@@ -88,6 +91,9 @@ fn mode(args: impl IntoIterator<Item = OsString>, places: &mut Places) -> Result
             Some("-") => return Ok(Mode::Command(joined(rest))),
             Some("-help") => return Ok(Mode::Help),
             Some("-settle") => is_settling = true,
+            Some(long) if let Some(file) = long.strip_prefix("-write-metrics=") => {
+                return Ok(Mode::WriteMetrics(file.into()));
+            }
             Some(long) if long.starts_with('-') => take_place(arg, &mut rest, places)?,
             Some(letters) => {
                 if let Some(mode) = take_letters(letters, &mut rest, &mut options)? {
@@ -186,8 +192,8 @@ pub fn usage(program: &str) -> String {
       -d        stay in the foreground, log to stderr
       -s        log without time
       -v LEVEL  how much is logged: 0 errors, 1 warnings, 2 what happens, 3 and more details
-      --config FILE   settings of our own, instead of /etc/mpath-pr.conf
-      --metrics FILE  write metrics for Prometheus to it
+      --config FILE   settings of our own (metrics, hooks), instead of /etc/mpath-pr.conf
+      --metrics FILE  write metrics for Prometheus to it; -FILE: only if its folder is there
   {program} COMMAND …              send a command to the daemon, such as: show maps
   {program} -k\"COMMAND\"            the same
   {program} -k                     send commands that are typed in; quit ends

@@ -10,6 +10,7 @@
 mod asks;
 mod checks;
 mod failback;
+mod incidents;
 mod maps;
 mod paths;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +47,8 @@ pub struct Engine {
     luns: BTreeMap<String, BTreeSet<DeviceNumber>>,
     scan: Reading,
     map_reading: Reading,
+    /// Hooks that were ordered and have not ended.
+    hooks_waiting: usize,
     now: Instant,
     /// Something has happened since everything was looked at, other than checks that went on.
     has_news: bool,
@@ -99,6 +103,8 @@ struct MapNotes {
     dead_since: Option<Instant>,
     /// Whether it has been told to stop queueing since.
     has_stopped_queueing: bool,
+    /// No path of it can be used.
+    is_without_path: bool,
 }
 
 /// What the engine keeps of a path, beside what is shown.
@@ -116,6 +122,10 @@ struct PathNotes {
     is_fail_sent: bool,
     /// The kernel has found that it does not work, after the last check.
     is_doubtful: bool,
+    /// It was told that it stays out although it answers.
+    is_kept_out: bool,
+    /// Its check has not ended in time, and goes on.
+    is_stuck: bool,
 }
 
 /// Something that is read as a whole: one reading at a time, and one more if it is out of date.
@@ -141,6 +151,7 @@ impl Engine {
             luns: BTreeMap::new(),
             scan: Reading::Idle,
             map_reading: Reading::Idle,
+            hooks_waiting: 0,
             now,
             has_news: true,
             wake_at: None,
@@ -161,6 +172,12 @@ impl Engine {
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// Where metrics are to be written.
+    #[must_use]
+    pub fn metrics_file(&self) -> Option<PathBuf> {
+        self.rules.settings().metrics_file.clone()
     }
 
     /// Takes in what happened.
@@ -206,6 +223,7 @@ impl Engine {
                 reply,
                 reply_to,
             } => self.errand_done(wwid.as_deref(), &deed, reply, reply_to),
+            Event::HookDone(outcome) => self.hook_done(outcome),
             Event::Reconfigure => self.reconfigure(),
             Event::Shutdown => self.enter(Activity::ShuttingDown),
         }
@@ -219,6 +237,7 @@ impl Engine {
         }
         self.wake_rested();
         self.stop_queueing_in_time();
+        self.note_usable_paths();
         for wwid in std::mem::take(&mut self.doubtful) {
             self.plan(&wwid);
         }
@@ -451,6 +470,8 @@ impl PathNotes {
             found_at: now,
             is_fail_sent: false,
             is_doubtful: false,
+            is_kept_out: false,
+            is_stuck: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use scsi_pr::UnitAttention;
 use crate::ask::{Ask, ReplyTo};
 use crate::model::CheckState;
 use crate::rules::Rules;
-use crate::tasks::{Deed, FoundMap, FoundPath, WorkReport};
+use crate::tasks::{Deed, FoundMap, FoundPath, HookOutcome, WorkReport};
 
 /// Something happened.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub enum Event {
         /// Where the answer goes.
         reply_to: Option<ReplyTo>,
     },
+    /// A command of the configuration has ended.
+    HookDone(HookOutcome),
     /// The configuration is to be read again, and everything to be looked at.
     Reconfigure,
     /// The daemon is to end.

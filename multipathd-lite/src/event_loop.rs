@@ -14,6 +14,7 @@ use crate::ask::{Handle, Published};
 use crate::engine::{Engine, MAX_REST};
 use crate::event::Event;
 use crate::lock_watch::LockWatch;
+use crate::metrics::Metrics;
 use crate::sources::{Sources, Tokens};
 use crate::tasks::check::Checks;
 use crate::tasks::{CheckOrder, Pool, Task, Tools};
@@ -37,6 +38,8 @@ pub struct EventLoop {
     reader: Pool,
     workers: Pool,
     errands: Pool,
+    hooks: Pool,
+    metrics: Option<Metrics>,
 }
 
 /// A sign of life, for a watchdog.
@@ -101,6 +104,8 @@ impl EventLoop {
             reader: Pool::new("reader", 1),
             workers: Pool::new("work", MAX_WORKERS),
             errands: Pool::new("errand", MAX_WORKERS),
+            hooks: Pool::new("hook", MAX_HOOKS),
+            metrics: None,
         })
     }
 
@@ -117,6 +122,13 @@ impl EventLoop {
             heart: Some(heart),
             ..self
         }
+    }
+
+    /// The same loop, which rings for metrics to be written.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        let metrics = Some(metrics);
+        Self { metrics, ..self }
     }
 
     /// Runs until a shutdown.
@@ -154,6 +166,10 @@ impl EventLoop {
         if let Some(model) = self.engine.poll_publication(self.published_at.elapsed()) {
             self.published.set(model);
             self.published_at = Instant::now();
+            if let Some(metrics) = &self.metrics {
+                metrics.write_to(self.engine.metrics_file());
+                metrics.ring();
+            }
         }
         for (reply_to, reply) in self.engine.take_answers() {
             reply_to.answer(reply);
@@ -228,6 +244,9 @@ impl EventLoop {
             Task::Read(order) => self.reader.run(move || handle.send(tools.read(order))),
             Task::Work(order) => self.workers.run(move || handle.send(tools.work(&order))),
             Task::Errand(errand) => self.errands.run(move || handle.send(tools.run(errand))),
+            Task::Hook(order) => self.hooks.run(move || {
+                handle.send(Event::HookDone(order.run()));
+            }),
             Task::ArmDm => self.sources.arm(&self.epoll),
         }
     }
@@ -267,6 +286,9 @@ const CHECKS: u64 = 4;
 
 /// Descriptors looked at in one turn; the others come in the next.
 const MAX_READY: usize = 64;
+
+/// Commands of the configuration that run at once.
+const MAX_HOOKS: usize = 4;
 
 /// Paths of a sandbox that may hang at once before others wait for a thread to be checked.
 const MAX_SANDBOX_CHECKS: usize = 256;
@@ -309,6 +331,8 @@ mod tests {
         let files = Files {
             bindings: at("bindings"),
             wwids: at("wwids"),
+            settings: at("mpath-pr.conf"),
+            metrics: None,
         };
         let rules = Rules::load(&host, &files);
         let tools = Tools {

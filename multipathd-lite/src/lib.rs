@@ -39,6 +39,7 @@ pub mod event;
 pub mod event_loop;
 mod lock_watch;
 pub mod log;
+pub mod metrics;
 pub mod model;
 pub mod pid_file;
 pub mod places;

@@ -12,7 +12,7 @@ use mpathpersist::Host;
 use multipathd_lite::client::{Client, ClientError, Outcome};
 use multipathd_lite::command_line::{Invocation, Mode, parse, usage};
 use multipathd_lite::settle::settle_all;
-use multipathd_lite::{log, service};
+use multipathd_lite::{log, metrics, service};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -36,6 +36,10 @@ fn run(Invocation { mode, places }: Invocation, program: &str) -> Result<Outcome
         let written = io::stdout().write_all(usage(program).as_bytes());
         return written.map_or_else(|error| Err(error.to_string()), |()| Ok(Outcome::Done));
     }
+    if let Mode::WriteMetrics(file) = &mode {
+        let served = metrics::serve(file, &mut io::stdin().lock(), &mut io::stdout().lock());
+        return served.map_or_else(|error| Err(error.to_string()), |()| Ok(Outcome::Done));
+    }
     let home = places.home().map_err(|error| error.to_string())?;
     let done = match mode {
         Mode::Daemon(options) => {
@@ -47,7 +51,7 @@ fn run(Invocation { mode, places }: Invocation, program: &str) -> Result<Outcome
         }
         Mode::Settle => settle(&home.host),
         Mode::Interactive => converse(&home.host).map_err(|error| error.to_string()),
-        Mode::Help => Ok(()),
+        Mode::WriteMetrics(_) | Mode::Help => Ok(()),
     };
     done.map(|()| Outcome::Done)
 }

@@ -65,6 +65,16 @@ pub struct Counters {
     pub registrations_repaired: u64,
     /// Times this node was found to be shut out.
     pub preemptions_seen: u64,
+    /// Checks that have not ended in time and are still under way.
+    pub checks_stuck: u64,
+    /// Commands that were killed, and completed or ended by the daemon.
+    pub journals_recovered: u64,
+    /// Commands of the configuration that were run.
+    pub hooks_run: u64,
+    /// Those of them that failed.
+    pub hooks_failed: u64,
+    /// Those that were not run, since too many were waiting.
+    pub hooks_dropped: u64,
     /// Times the kernel lost uevents, or the daemon was too slow for them.
     pub uevents_lost: u64,
 }

@@ -1,7 +1,7 @@
 //! Where the daemon has its files and sockets: on a host, or in the folder of a sandbox's node.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mpath_state::protocol::{ABSTRACT_SOCKET_NAME, SOCKET_PATH, SocketAddress};
 use mpathpersist::Host;
@@ -26,14 +26,12 @@ pub struct Places {
 pub struct Home {
     /// What is below the maps, configuration, keys, records.
     pub host: Host,
-    /// Names and WWIDs.
+    /// Names, WWIDs, and settings of our own.
     pub files: Files,
     /// It is locked while a daemon runs.
     pub pid_file: PathBuf,
     /// Where clients are listened to.
     pub listen: Vec<SocketAddress>,
-    /// The settings of our own.
-    pub settings: PathBuf,
 }
 
 impl Places {
@@ -47,8 +45,9 @@ impl Places {
             Some(dir) => Home::of_sandbox(Host::in_sandbox(dir)?),
         };
         if let Some(settings) = &self.settings {
-            home.settings.clone_from(settings);
+            home.files.settings.clone_from(settings);
         }
+        home.files.metrics = self.metrics.as_deref().and_then(metrics);
         Ok(home)
     }
 
@@ -64,6 +63,10 @@ impl Places {
             .filter_map(|(name, path)| Some((name, path.as_ref()?)));
         given
             .flat_map(|(name, path)| {
+                let is_optional = path.to_str().is_some_and(|text| text.starts_with('-'));
+                if is_optional {
+                    return [OsString::from(name), path.clone().into_os_string()];
+                }
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
                 [OsString::from(name), path.into_os_string()]
             })
@@ -81,7 +84,6 @@ impl Home {
                 SocketAddress::Abstract(ABSTRACT_SOCKET_NAME.to_owned()),
                 SocketAddress::Path(SOCKET_PATH.into()),
             ],
-            settings: SETTINGS_PATH.into(),
         }
     }
 
@@ -94,14 +96,69 @@ impl Home {
             files: Files {
                 bindings: at("bindings"),
                 wwids: at("wwids"),
+                settings: at("mpath-pr.conf"),
+                metrics: None,
             },
             pid_file: at("multipathd.pid"),
             listen: host.daemon.clone(),
-            settings: at("mpath-pr.conf"),
             host,
         }
     }
 }
 
+/// As with files in units of systemd, `-` before it says that it is fine if its folder is not
+/// there.
+fn metrics(file: &Path) -> Option<PathBuf> {
+    let text = file.to_str().unwrap_or_default();
+    let optional = text.strip_prefix('-').map(Path::new);
+    let has_folder = |file: &&Path| file.parent().is_some_and(Path::is_dir);
+    let file = match optional {
+        Some(optional) => Some(optional).filter(has_folder)?,
+        None => file,
+    };
+    // It is written from another folder.
+    Some(std::path::absolute(file).unwrap_or_else(|_| file.to_owned()))
+}
+
 /// Beside multipath.conf, in which multipath-tools would complain of words that it does not know.
 pub const SETTINGS_PATH: &str = "/etc/mpath-pr.conf";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_optional_file_needs_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |optional: &str, name: &str, expected: bool| {
+            let file = dir.path().join(name);
+            let given = format!("{optional}{}", file.display());
+            assert_eq!(metrics(given.as_ref()), expected.then_some(file), "{given}");
+        };
+        check("", "none/m.prom", true);
+        check("-", "none/m.prom", false);
+        check("-", "m.prom", true);
+    }
+
+    /// What the example says is what is understood.
+    #[test]
+    fn the_example_can_be_used() {
+        let example = include_str!("../mpath-pr.conf");
+        let settings = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("mpath-pr.conf");
+            std::fs::write(&file, text).unwrap();
+            let (settings, problems) = mpath_state::config::Settings::load(&file);
+            assert_eq!(problems, []);
+            settings
+        };
+        assert_eq!(settings(example), mpath_state::config::Settings::default());
+        let lines = example.lines().filter_map(|line| line.strip_prefix('#'));
+        let wanted = lines.filter(|line| !line.starts_with(' '));
+        let used = settings(&wanted.collect::<Vec<_>>().join("\n"));
+        assert_eq!(used.hooks.len(), 1);
+        assert_eq!(used.hooks[0].command.len(), 2);
+        assert_eq!(used.hooks[0].events.len(), 2);
+        assert!(used.metrics_file.is_some());
+    }
+}

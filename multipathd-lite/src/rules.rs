@@ -10,13 +10,15 @@ use dm_multipath::scsi::{ScsiDevice, Transport};
 use mpath_state::StoredKey;
 use mpath_state::bindings::Bindings;
 use mpath_state::config::{
-    Config, FindMultipaths, Grouping, KeySetting, MapIdentity, NoPathRetry, PathIdentity, Severity,
+    Config, FindMultipaths, Grouping, KeySetting, MapIdentity, NoPathRetry, PathIdentity, Settings,
+    Severity,
 };
 use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::wwids::Wwids;
 use mpathpersist::Host;
 
 use crate::model::Queueing;
+use crate::places::SETTINGS_PATH;
 
 pub use mpath_state::config::{Failback, Grouping as Policy};
 
@@ -26,6 +28,7 @@ pub struct Rules {
     config: Config,
     bindings: Bindings,
     wwids: Wwids,
+    settings: Settings,
     tables: Tables,
 }
 
@@ -45,6 +48,10 @@ pub struct Files {
     pub bindings: PathBuf,
     /// The wwids file.
     pub wwids: PathBuf,
+    /// Settings of our own.
+    pub settings: PathBuf,
+    /// Where metrics are written, whatever the settings say.
+    pub metrics: Option<PathBuf>,
 }
 
 /// What a map is to be like.
@@ -107,6 +114,8 @@ impl Default for Files {
         Self {
             bindings: Bindings::DEFAULT_PATH.into(),
             wwids: Wwids::DEFAULT_PATH.into(),
+            settings: SETTINGS_PATH.into(),
+            metrics: None,
         }
     }
 }
@@ -116,7 +125,11 @@ impl Rules {
     #[must_use]
     pub fn load(host: &Host, files: &Files) -> Self {
         let loaded = Config::load(&host.config);
-        for problem in &loaded.problems {
+        let (mut settings, problems) = Settings::load(&files.settings);
+        if files.metrics.is_some() {
+            settings.metrics_file.clone_from(&files.metrics);
+        }
+        for problem in loaded.problems.iter().chain(&problems) {
             match problem.severity {
                 Severity::Notice => tracing::debug!("{problem}"),
                 _ => tracing::warn!("{problem}"),
@@ -124,6 +137,7 @@ impl Rules {
         }
         Self {
             config: loaded.config,
+            settings,
             tables: match host.sandbox {
                 None => Tables::Configuration,
                 Some(_) => Tables::Sandbox,
@@ -143,6 +157,12 @@ impl Rules {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Settings of our own.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Why a device is none of the daemon's business; `None` if it is.

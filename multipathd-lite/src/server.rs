@@ -37,7 +37,7 @@ pub use listener::Listener;
 use crate::answers::{Privilege, Verdict, judge};
 use crate::ask::{Handle, ReplyTo};
 use crate::model::Model;
-use crate::tally::Tally;
+use crate::tally::SharedTally;
 use client::{ClientId, Progress};
 use clients::{Clients, Poll};
 
@@ -105,7 +105,7 @@ pub struct Server<C> {
     messages: Receiver<Message>,
     /// Clients whose next request has arrived already.
     ready: VecDeque<ClientId>,
-    tally: Tally,
+    tally: SharedTally,
 }
 
 /// Reaches the server from other threads.
@@ -181,7 +181,7 @@ impl<C: Core> Server<C> {
             remote,
             messages,
             ready: VecDeque::new(),
-            tally: Tally::default(),
+            tally: SharedTally::default(),
         })
     }
 
@@ -194,6 +194,12 @@ impl<C: Core> Server<C> {
         self.poll.add(&signals, SIGNALS)?;
         self.signals = Some(signals);
         Ok(self)
+    }
+
+    /// What clients asked and how it ended.
+    #[must_use]
+    pub fn tally(&self) -> SharedTally {
+        self.tally.clone()
     }
 
     /// Another way to reach the server.
@@ -279,7 +285,7 @@ impl<C: Core> Server<C> {
                 }
             }
         }
-        self.tally.clients = self.clients.len() as u64;
+        self.tally.note_clients(self.clients.len());
         if self.paused_until.is_some() {
             self.clients.close_least(Privilege::User, &self.poll);
             self.listeners
@@ -368,7 +374,7 @@ impl<C: Core> Server<C> {
             }
         };
         let model = self.core.snapshot();
-        match judge(&text, client.privilege(), &model, &self.tally, now) {
+        match judge(&text, client.privilege(), &model, &self.tally.read(), now) {
             Verdict::Answer(reply) => {
                 self.tally.count(&reply, now.elapsed());
                 self.send(id, &reply)
@@ -447,7 +453,7 @@ impl<C: Core> Server<C> {
 
     fn close(&mut self, id: ClientId) {
         self.clients.close(id, &self.poll);
-        self.tally.clients = self.clients.len() as u64;
+        self.tally.note_clients(self.clients.len());
     }
 }
 

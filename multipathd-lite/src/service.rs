@@ -20,6 +20,7 @@ use crate::command_line::DaemonOptions;
 use crate::engine::Engine;
 use crate::event_loop::{EventLoop, Heart};
 use crate::log::{self, Sink};
+use crate::metrics::Metrics;
 use crate::model::Activity;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::places::{Home, Places};
@@ -107,6 +108,7 @@ fn serve(
         .and_then(|server| server.with_signals(signals))
         .or_fail("wait for clients")?;
     let remote = server.remote();
+    let metrics = Metrics::start(handle.clone(), server.tally()).or_fail("start a thread")?;
     let thread = thread::Builder::new().name("clients".to_owned());
     let core = handle.clone();
     let thread = thread
@@ -118,7 +120,10 @@ fn serve(
         })
         .or_fail("start a thread")?;
     tracing::info!("multipathd-lite {} runs", env!("CARGO_PKG_VERSION"));
-    let ran = event_loop.with_heart(heart(handle)).run();
+    let ran = event_loop
+        .with_metrics(metrics)
+        .with_heart(heart(handle))
+        .run();
     tell(&[NotifyState::Stopping]);
     remote.stop();
     match thread.join() {

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`Task::Check`] | a few processes that stay, watched by the loop; in a sandbox a thread |
 //! | [`Task::Read`] | one thread, in order: sysfs, device-mapper's lists, records |
+//! | [`Task::Hook`] | a few threads, each with a process of its own |
 //! | [`Task::Work`], [`Task::Errand`] | a bounded pool of threads; one work per map at a time |
 
 pub mod check;
 mod errand;
 mod found;
 pub(crate) mod ground;
+pub(crate) mod hook;
 mod pool;
 mod reader;
 mod sandbox_check;
@@ -22,10 +24,11 @@ use std::time::Duration;
 
 use dm_multipath::DeviceNumber;
 use mpath_state::StoredKey;
-use mpathpersist::{Host, Settled};
+use mpathpersist::{Holder, Host, Settled};
 use scsi_pr::ReservationKey;
 
 pub use found::{FoundMap, FoundPath};
+pub use hook::{HookOrder, HookOutcome, Incident};
 pub use pool::Pool;
 
 use crate::ask::ReplyTo;
@@ -43,6 +46,8 @@ pub enum Task {
     Work(Box<WorkOrder>),
     /// Do a small thing, under no lock of ours.
     Errand(Errand),
+    /// Run a command of the configuration.
+    Hook(Box<HookOrder>),
     /// A path is gone: nobody waits for its check any more.
     Forget(DeviceNumber),
     /// Make the next event of device-mapper heard.
@@ -172,7 +177,7 @@ pub enum Health {
 }
 
 /// What came of work on a map.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct WorkReport {
     /// The map.
     pub wwid: String,
@@ -186,6 +191,10 @@ pub struct WorkReport {
     pub is_removed: bool,
     /// Whether it was recovered, if it was to be.
     pub is_recovered: bool,
+    /// Whether there was something to recover.
+    pub has_completed: bool,
+    /// Who holds the reservation, if that was read.
+    pub holder: Option<Holder>,
     /// The map as the kernel has it now.
     pub found: Option<FoundMap>,
     /// What is remembered of it now.

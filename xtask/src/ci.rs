@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::check::{self, Depth};
 use crate::error::{Error, Result};
 use crate::lab::{self, Outcome};
-use crate::{process, tidy};
+use crate::{process, promtool, tidy};
 
 /// How one step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,10 @@ const STEPS: &[Step] = &[
         run: |workspace| cargo(workspace, &["test", "--workspace"]),
     },
     Step {
+        name: "metrics",
+        run: metrics_step,
+    },
+    Step {
         name: "world",
         run: |workspace| cargo(workspace, WORLD_TESTS),
     },
@@ -74,6 +78,13 @@ const WORLD_TESTS: &[&str] = &[
     "--package=pr-policy",
     "--features=world",
     "--test=world",
+];
+
+const PROMTOOL_TEST: &[&str] = &[
+    "test",
+    "--package=multipathd-lite",
+    "--test=socket",
+    "promtool",
 ];
 
 const CLIPPY: &[&str] = &[
@@ -142,6 +153,17 @@ fn tidy_step(workspace: &Path) -> Result<Verdict> {
     })
 }
 
+/// The test of the metrics again, with Prometheus' own promtool.
+fn metrics_step(workspace: &Path) -> Result<Verdict> {
+    let promtool = match promtool::find_or_fetch(workspace) {
+        Ok(promtool) => promtool,
+        Err(error) if is_ci() => return Err(error),
+        Err(error) => return Ok(Verdict::Skipped(format!("there is no promtool: {error}"))),
+    };
+    let mut cargo = cargo_command(workspace, PROMTOOL_TEST);
+    process::run(cargo.env("MPATH_PR_PROMTOOL", promtool)).map(|()| Verdict::Passed)
+}
+
 fn lab_step(workspace: &Path) -> Result<Verdict> {
     Ok(lab_verdict(lab::run_tests(workspace, &[])?, is_ci()))
 }
@@ -156,13 +178,17 @@ fn lab_verdict(outcome: Outcome, in_ci: bool) -> Verdict {
 }
 
 fn cargo(workspace: &Path, arguments: &[&str]) -> Result<Verdict> {
+    process::run(&mut cargo_command(workspace, arguments)).map(|()| Verdict::Passed)
+}
+
+fn cargo_command(workspace: &Path, arguments: &[&str]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(arguments)
         .current_dir(workspace)
         .env("RUSTDOCFLAGS", "-Dwarnings");
     println!("{}", process::shown(Command::new("cargo").args(arguments)));
-    process::run(&mut cargo).map(|()| Verdict::Passed)
+    cargo
 }
 
 fn summary(reports: &[Report]) -> String {

@@ -9,4 +9,5 @@ pub mod error;
 pub mod guest;
 pub mod lab;
 pub mod process;
+pub mod promtool;
 pub mod tidy;

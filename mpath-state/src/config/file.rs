@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::blacklist::{DeviceRule, Rule, RuleSet};
 use super::keywords::{Meaning, Scope};
 use super::pattern::Pattern;
+use super::settings::{HookEntry, Settings};
 use super::value::{Attributes, DeviceEntry, MultipathEntry, Place, Taken};
 use super::{Config, Loaded, Problem, Severity};
 use crate::words::{Word, split};
@@ -17,6 +18,7 @@ use crate::words::{Word, split};
 #[derive(Default)]
 pub(super) struct Reader {
     config: Config,
+    settings: Settings,
     problems: Vec<Problem>,
     /// What means nothing here: one notice each.
     noticed: BTreeSet<String>,
@@ -24,8 +26,14 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn read(&mut self, path: &Path, text: &str) {
+        self.read_as(Scope::Top, path, text);
+    }
+
+    /// A file in which `top` is what stands outside of all sections.
+    pub(super) fn read_as(&mut self, top: Scope, path: &Path, text: &str) {
         let mut file = FileReader {
             reader: self,
+            top,
             path: Arc::from(path),
             line: 0,
             open: Vec::new(),
@@ -48,6 +56,10 @@ impl Reader {
         });
     }
 
+    pub(super) fn finish_settings(self) -> (Settings, Vec<Problem>) {
+        (self.settings, self.problems)
+    }
+
     pub(super) fn finish(self) -> Loaded {
         Loaded {
             config: self.config,
@@ -59,6 +71,7 @@ impl Reader {
 /// One file.
 struct FileReader<'a> {
     reader: &'a mut Reader,
+    top: Scope,
     path: Arc<Path>,
     line: usize,
     /// The sections that this line is in, from the outermost.
@@ -84,6 +97,7 @@ struct Entry {
     product: Option<Pattern>,
     product_blacklist: Option<Rule>,
     attributes: Attributes,
+    hook: HookEntry,
     /// Something that says what the section is for was refused, and that was reported.
     is_reported: bool,
 }
@@ -106,7 +120,7 @@ impl FileReader<'_> {
     }
 
     fn scope(&self) -> Option<Scope> {
-        self.open.last().map_or(Some(Scope::Top), |open| open.scope)
+        self.open.last().map_or(Some(self.top), |open| open.scope)
     }
 
     fn is_skipping(&self) -> bool {
@@ -121,7 +135,7 @@ impl FileReader<'_> {
     }
 
     fn take_words(&mut self, first: &Word, rest: &[Word]) {
-        let scope = self.scope().unwrap_or(Scope::Top);
+        let scope = self.scope().unwrap_or(self.top);
         let keyword = first.text.as_str();
         if first.is_open() {
             return self.error("'{' must follow the name of its section on the same line".into());
@@ -263,6 +277,8 @@ impl FileReader<'_> {
             (Scope::BlacklistDevice | Scope::ExceptionsDevice, _) => {
                 keep(&mut entry.product, Pattern::rule(value))
             }
+            (Scope::Settings, _) => self.reader.settings.take(value),
+            (Scope::Hook, _) => entry.hook.take(keyword, value),
             (Scope::Blacklist, _) => append(&mut config.lists.blacklist, keyword, value, place),
             (Scope::Exceptions, _) => append(&mut config.lists.exceptions, keyword, value, place),
             (Scope::Overrides, _) => config.overrides.set(keyword, value, place),
@@ -286,6 +302,7 @@ impl FileReader<'_> {
         match scope {
             Scope::Multipath => self.finish_multipath(entry, open.line),
             Scope::Device => self.finish_device(entry, open.line),
+            Scope::Hook => self.finish_hook(entry, open.line),
             _ => self.finish_blacklist_device(scope, entry, open.line),
         }
     }
@@ -298,6 +315,13 @@ impl FileReader<'_> {
                 self.reader.config.multipaths.push(entry);
             }
             None => self.error(format!("multipath of line {line} has no wwid, ignored")),
+        }
+    }
+
+    fn finish_hook(&mut self, entry: Entry, line: usize) {
+        match entry.hook.finish() {
+            Ok(hook) => self.reader.settings.hooks.extend(hook),
+            Err(lack) => self.error(format!("hook of line {line} {lack}, ignored")),
         }
     }
 

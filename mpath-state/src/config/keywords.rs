@@ -16,6 +16,9 @@ pub(super) enum Scope {
     Protocol,
     Multipaths,
     Multipath,
+    /// The file with settings of our own.
+    Settings,
+    Hook,
 }
 
 /// What a word at the beginning of a line is.
@@ -59,6 +62,8 @@ impl Scope {
             Self::Protocol => "protocol",
             Self::Multipaths => "multipaths",
             Self::Multipath => "multipath",
+            Self::Settings => "mpath-pr.conf",
+            Self::Hook => "hook",
         }
     }
 
@@ -66,7 +71,11 @@ impl Scope {
     pub(super) const fn is_entry(self) -> bool {
         matches!(
             self,
-            Self::Device | Self::Multipath | Self::BlacklistDevice | Self::ExceptionsDevice
+            Self::Device
+                | Self::Multipath
+                | Self::BlacklistDevice
+                | Self::ExceptionsDevice
+                | Self::Hook
         )
     }
 
@@ -86,11 +95,7 @@ impl Scope {
         if !elsewhere.is_empty() {
             return format!("; it belongs to {}", elsewhere.join(", "));
         }
-        let nearest = self.words().min_by_key(|known| distance(known, word));
-        match nearest.filter(|known| distance(known, word) <= MAX_DISTANCE) {
-            Some(known) => format!("; did you mean '{known}'?"),
-            None => String::new(),
-        }
+        did_you_mean(self.words(), word)
     }
 
     fn words(self) -> impl Iterator<Item = &'static str> {
@@ -113,6 +118,7 @@ impl Scope {
             Self::Devices => &[("device", Self::Device)],
             Self::Overrides => &[("protocol", Self::Protocol)],
             Self::Multipaths => &[("multipath", Self::Multipath)],
+            Self::Settings => &[("hook", Self::Hook)],
             _ => &[],
         }
     }
@@ -127,6 +133,8 @@ impl Scope {
             Self::Multipath => (MEANT_MULTIPATH, &[], MEANT_PER_MAP),
             Self::Blacklist | Self::Exceptions => (BLACKLIST, &[], &[]),
             Self::BlacklistDevice | Self::ExceptionsDevice => (&["vendor", "product"], &[], &[]),
+            Self::Settings => (&["metrics_file"], &[], &[]),
+            Self::Hook => (&["command", "events", "timeout"], &[], &[]),
             Self::Top | Self::Devices | Self::Multipaths | Self::Protocol => (&[], &[], &[]),
         };
         own.iter().chain(per_path).chain(per_map).copied()
@@ -144,7 +152,7 @@ impl Scope {
         own.iter().chain(per_path).chain(per_map).copied()
     }
 
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Top,
         Self::Defaults,
         Self::Blacklist,
@@ -157,7 +165,18 @@ impl Scope {
         Self::Protocol,
         Self::Multipaths,
         Self::Multipath,
+        Self::Settings,
+        Self::Hook,
     ];
+}
+
+/// The nearest of `known`, if it is near enough.
+pub(super) fn did_you_mean(known: impl Iterator<Item = &'static str>, word: &str) -> String {
+    let nearest = known.min_by_key(|known| distance(known, word));
+    match nearest.filter(|known| distance(known, word) <= MAX_DISTANCE) {
+        Some(known) => format!("; did you mean '{known}'?"),
+        None => String::new(),
+    }
 }
 
 /// How many letters were added, left out or replaced (Levenshtein).

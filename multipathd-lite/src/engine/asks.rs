@@ -7,6 +7,7 @@ use dm_multipath::DeviceNumber;
 use dm_multipath::table::PathState;
 use mpath_state::protocol::{Command, DeviceId, Reply, Verb};
 use mpath_state::{PrStatus, StoredKey};
+use mpathpersist::Holder;
 
 use super::Engine;
 use super::paths::{NEW, REMOVED};
@@ -116,6 +117,10 @@ impl Engine {
         };
         if let Some(map) = self.model_mut().map_mut(&map.wwid) {
             map.pr.holds = holds;
+            map.pr.holder = match holds {
+                PrStatus::Set => Holder::Us,
+                _ => Holder::Nobody,
+            };
         }
         let fact = if holds == PrStatus::Set {
             Fact::Holds

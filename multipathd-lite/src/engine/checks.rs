@@ -129,8 +129,11 @@ impl Engine {
         notes.is_doubtful = false;
         let again = checked.attention.is_some() && notes.attentions < MAX_ATTENTIONS;
         notes.attentions = if again { notes.attentions + 1 } else { 0 };
+        let was_stuck = std::mem::replace(&mut notes.is_stuck, checked.is_pending);
         let counters = &mut self.model_mut().counters;
         counters.checks += 1;
+        counters.checks_stuck += u64::from(checked.is_pending);
+        counters.checks_stuck = counters.checks_stuck.saturating_sub(u64::from(was_stuck));
         counters.checks_late += u64::from(checked.is_pending);
         let before = path.check;
         let (state, message) = (checked.state, &checked.message);
@@ -148,6 +151,7 @@ impl Engine {
         self.liked(device, &checked.access);
         if let Some(path) = self.model_mut().path_mut(device) {
             path.check = checked.state;
+            path.checked_at = Some(now);
             path.message = checked.message;
             // A count between two checks is none of them.
             if checked.registrations.is_none() || again {
@@ -198,12 +202,14 @@ impl Engine {
         };
         notes.checking = None;
         notes.attentions = 0;
+        let now = self.now;
         let model = self.model_mut_quietly();
         model.counters.checks += 1;
-        if checked.registrations.is_none()
-            && let Some(path) = model.path_mut(device)
-        {
-            path.schedule = Schedule { interval, due };
+        if let Some(path) = model.path_mut(device) {
+            path.checked_at = Some(now);
+            if checked.registrations.is_none() {
+                path.schedule = Schedule { interval, due };
+            }
         }
         // A count may have waited for this path.
         let map = path.map().and_then(|wwid| self.model.maps.get(wwid));
@@ -283,6 +289,9 @@ impl Engine {
 
     fn path_is_dead(&mut self, device: DeviceNumber, before: CheckState) {
         self.unsettle(device);
+        if let Some(notes) = self.paths.get_mut(&device) {
+            notes.is_kept_out = false;
+        }
         if before.is_usable() {
             self.model_mut().counters.paths_failed += 1;
         }
@@ -300,6 +309,9 @@ impl Engine {
 
     /// Fewer registrations than before: somebody has taken some away.
     fn counted(&mut self, wwid: &str, device: DeviceNumber, found: usize) {
+        if let Some(map) = self.model_mut().map_mut(wwid) {
+            map.pr.registrations = Some(found);
+        }
         let notes = self.maps.entry(wwid.to_owned()).or_default();
         let before = notes.registrations.replace(found);
         if found > 0 && before.is_none_or(|before| found >= before) {

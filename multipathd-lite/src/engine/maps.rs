@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dm_multipath::DeviceNumber;
 use dm_multipath::table::PathState;
 use mpath_state::PrStatus;
+use mpathpersist::Holder;
 
 use super::Engine;
 use crate::event::BooksRead;
@@ -306,12 +307,19 @@ impl Engine {
             return;
         };
         map.pr.configured = books.configured;
+        let held = map.pr.holds;
         if let Some(record) = &books.record {
             map.pr.key = record.key;
             map.pr.registered = record.registered;
             map.pr.holds = record.holds;
             map.pr.reservation_type = record.reservation_type;
         }
+        // What was given up by this node itself is nobody's.
+        map.pr.holder = match (held, map.pr.holds) {
+            (_, PrStatus::Set) => Holder::Us,
+            (PrStatus::Set, PrStatus::Unset) => Holder::Nobody,
+            _ => map.pr.holder,
+        };
         if map.pr.registered == PrStatus::Unknown && map.pr.configured.is_none() {
             map.pr.registered = PrStatus::Unset;
             map.pr.holds = PrStatus::Unset;

@@ -59,7 +59,11 @@ impl Engine {
 
     /// A path is not there any more.
     pub(super) fn path_gone(&mut self, device: DeviceNumber) {
-        self.paths.remove(&device);
+        let notes = self.paths.remove(&device);
+        if notes.is_some_and(|notes| notes.is_stuck) {
+            let counters = &mut self.model_mut().counters;
+            counters.checks_stuck = counters.checks_stuck.saturating_sub(1);
+        }
         let Some(path) = self.model_mut().paths.remove(&device) else {
             return;
         };

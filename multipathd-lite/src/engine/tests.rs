@@ -180,11 +180,10 @@ impl Stage {
             settled,
             reinstated,
             is_loaded: order.assemble.is_some(),
-            is_removed: false,
             is_recovered: order.recover,
             found: Some(self.map()),
             books: Some(self.books()),
-            problems: Vec::new(),
+            ..WorkReport::default()
         };
         self.handle(Event::WorkDone(Box::new(report)));
     }
@@ -292,6 +291,7 @@ fn greedy() -> Rules {
     let files = crate::rules::Files {
         bindings: dir.path().join("bindings"),
         wwids: dir.path().join("wwids"),
+        ..crate::rules::Files::default()
     };
     Rules::load(&host, &files)
 }

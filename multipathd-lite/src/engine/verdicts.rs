@@ -45,6 +45,12 @@ impl Engine {
         if let Some(books) = &report.books {
             self.take_books(books);
         }
+        if let Some((map, holder)) = self.model_mut().map_mut(&wwid).zip(report.holder) {
+            map.pr.holder = holder;
+        }
+        if report.has_completed {
+            self.announce_recovery(&wwid);
+        }
         if was_removal && !report.is_removed {
             self.rest(&wwid, RETRY);
         }
@@ -87,7 +93,7 @@ impl Engine {
         };
         let map = self.model.maps.get(wwid);
         let name = map.map_or_else(|| wwid.to_owned(), |map| map.name.clone());
-        let key = map.and_then(|map| map.pr.key.or(map.pr.configured));
+        let key = self.key_of(wwid);
         let key = key.map_or_else(|| "none".to_owned(), |key| key.to_string());
         let what = format!("{name}: {} [{device}]", path.scsi.name);
         let steps = settled.steps.join(", ");
@@ -104,6 +110,15 @@ impl Engine {
                 "{what}: its registration could not be settled ({steps}): it stays out and is \
                  tried again"
             ),
+        }
+        match settled.verdict {
+            Verdict::Expelled => self.announce_preemption(wwid, device, &steps),
+            Verdict::Unsettled => self.announce_kept_out(wwid, device, &steps),
+            _ => {
+                if let Some(notes) = self.paths.get_mut(&device) {
+                    notes.is_kept_out = false;
+                }
+            }
         }
         self.note_verdict(wwid, device, settled.verdict);
     }

@@ -29,6 +29,8 @@ pub struct Path {
     pub priority: i32,
     /// When it is checked.
     pub schedule: Schedule,
+    /// When the last check ended.
+    pub checked_at: Option<Instant>,
     /// Whether its registration has been settled.
     pub settling: Settling,
 }
@@ -88,6 +90,7 @@ impl Path {
                 interval: Duration::ZERO,
                 due: now,
             },
+            checked_at: None,
             settling: Settling::Pending,
         }
     }

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use mpath_state::{PrStatus, StoredKey};
+use mpathpersist::Holder;
 
 /// This node's registration on a map, as the record and the prkeys file say it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,6 +16,10 @@ pub struct PrState {
     pub registered: PrStatus,
     /// Does it hold the reservation (`getprhold`)?
     pub holds: PrStatus,
+    /// Who holds it, as it was read or changed last.
+    pub holder: Holder,
+    /// Registrations with this node's key, as they were counted last.
+    pub registrations: Option<usize>,
     /// The type of the reservation, while it holds it.
     pub reservation_type: Option<u8>,
     /// How often this node was found to be shut out.

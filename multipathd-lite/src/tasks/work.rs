@@ -53,14 +53,7 @@ impl<'a> Work<'a> {
             device: order.device,
             report: WorkReport {
                 wwid: order.wwid.clone(),
-                settled: Vec::new(),
-                reinstated: Vec::new(),
-                is_loaded: false,
-                is_removed: false,
-                is_recovered: false,
-                found: None,
-                books: None,
-                problems: Vec::new(),
+                ..WorkReport::default()
             },
         }
     }
@@ -87,6 +80,7 @@ impl<'a> Work<'a> {
         match opened.and_then(|mut device| device.recover(LOCK_PATIENCE)) {
             Ok(report) => {
                 self.report.is_recovered = true;
+                self.report.has_completed = report.is_some();
                 for note in report.iter().flat_map(|report| &report.notes) {
                     tracing::warn!("{note}");
                 }
@@ -140,8 +134,9 @@ impl<'a> Work<'a> {
     }
 
     fn look_for_holder(&mut self, custody: &mut Custody<'_>) {
-        if let Err(error) = custody.look_for_holder(HOLDER_TIME) {
-            self.note(&error);
+        match custody.look_for_holder(HOLDER_TIME) {
+            Ok(holder) => self.report.holder = Some(holder),
+            Err(error) => self.note(&error),
         }
     }
 

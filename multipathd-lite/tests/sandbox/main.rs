@@ -6,6 +6,8 @@
     clippy::indexing_slicing,
     reason = "tests may panic"
 )]
+mod hooks;
+mod metrics;
 mod node;
 mod recovery;
 mod returns;

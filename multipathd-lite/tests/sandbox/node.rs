@@ -165,6 +165,16 @@ impl Daemon {
         }
     }
 
+    /// The line with this in it, also if it was logged before what was waited for last.
+    #[track_caller]
+    pub(crate) fn heard(&mut self, what: &str) -> String {
+        let known = self.heard.lines().find(|line| line.contains(what));
+        match known.map(str::to_owned) {
+            Some(known) => known,
+            None => self.until(what),
+        }
+    }
+
     /// The same for several, in whatever order.
     #[track_caller]
     pub(crate) fn until_all(&mut self, all: &[&str]) {

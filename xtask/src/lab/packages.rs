@@ -111,6 +111,21 @@ pub fn download(folder: &Path) -> Result<Packages> {
     })
 }
 
+/// Downloads one package that the guest does not have; what is there already stays.
+///
+/// # Errors
+/// As [`download`].
+pub fn fetch(folder: &Path, name: &str) -> Result<PathBuf> {
+    let first = Apt::new(folder, Lists::System)?.fetch_one(name);
+    first.or_else(|_| {
+        let own = Apt::new(folder, Lists::Own)?;
+        own.fetch_one(name).or_else(|_| {
+            own.update()?;
+            own.fetch_one(name)
+        })
+    })
+}
+
 /// Which package lists apt reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lists {
@@ -218,14 +233,24 @@ impl Apt {
         let depends = process::output(self.command("apt-cache").args(["depends", KERNEL]))?;
         let name = parse_depends(&depends)
             .ok_or_else(|| Error::unexpected(format!("{KERNEL} depends on no kernel")))?;
+        self.resolve_one(&name)
+    }
+
+    fn resolve_one(&self, name: &str) -> Result<Archive> {
         // In a folder without that archive: apt says nothing about what is there already.
         let mut command = self.command("apt-get");
         command
-            .args(["download", "--print-uris", &name])
+            .args(["download", "--print-uris", name])
             .current_dir(&self.elsewhere);
         let uris = process::output(&mut command)?;
         let archive = parse_uris(&uris).pop();
         archive.ok_or_else(|| Error::unexpected(format!("apt knows no archive of {name}")))
+    }
+
+    fn fetch_one(&self, name: &str) -> Result<PathBuf> {
+        let archive = self.resolve_one(name)?;
+        self.fetch(std::slice::from_ref(&archive))?;
+        Ok(self.archives.join(archive.file))
     }
 
     /// Downloads what is not there yet, each in the version that was resolved.

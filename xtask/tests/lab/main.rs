@@ -30,6 +30,7 @@
 
 mod binaries;
 mod conformance;
+mod daemon_hooks;
 mod daemon_killed;
 mod daemon_paths;
 mod daemon_returns;
