@@ -15,9 +15,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use xtask::error::{Error, Result};
-use xtask::guest::{Answer, Fabric, Lab, Lun, Nexus};
+use xtask::guest::{Answer, Fabric, Lab, Lun, Nexus, Witness};
 
-use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS};
+use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS, transport_id};
 
 /// How the holder goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,10 @@ enum Act {
     ReserveAgain,
     PreemptSelf,
     Clear,
+    /// REGISTER AND MOVE to the other node.
+    Move,
+    /// The same, unregistering.
+    MoveAway,
 }
 
 /// The disk that the map is compared with.
@@ -48,6 +52,7 @@ enum Act {
 struct Reference {
     lun: Lun,
     other: Nexus,
+    receiver: Receiver,
 }
 
 const ACTS: [Act; 8] = [
@@ -60,6 +65,8 @@ const ACTS: [Act; 8] = [
     Act::PreemptSelf,
     Act::Clear,
 ];
+
+const MOVES: [Act; 2] = [Act::Move, Act::MoveAway];
 
 #[test]
 fn offline_under_write_exclusive_for_registrants() -> Result {
@@ -141,17 +148,43 @@ fn silent_under_exclusive_access() -> Result {
     check("silent3", Loss::Silent, 3)
 }
 
+#[test]
+fn moved_while_offline() -> Result {
+    check_acts(&MOVES, "moved5", Loss::Offline, 5)
+}
+
+#[test]
+fn moved_while_deleted() -> Result {
+    check_acts(&MOVES, "moved3", Loss::Deleted, 3)
+}
+
+#[test]
+fn moved_while_silent() -> Result {
+    check_acts(&MOVES, "moved6", Loss::Silent, 6)
+}
+
+/// One disk cannot either.
+#[test]
+fn not_moved_from_all_registrants() -> Result {
+    check_acts(&MOVES, "moved8", Loss::Deleted, 8)
+}
+
 fn check(name: &str, loss: Loss, kind: u8) -> Result {
+    check_acts(&ACTS, name, loss, kind)
+}
+
+fn check_acts(acts: &[Act], name: &str, loss: Loss, kind: u8) -> Result {
     let lab = Lab::shared(name)?;
     let fabric = match loss {
         Loss::Silent => Fabric::Iscsi,
         Loss::Offline | Loss::Deleted => Fabric::Loop,
     };
     let stage = Stage::new(&lab, fabric, 3)?;
+    let receiver = Receiver::new(&stage.other)?;
     let reference = Reference::new(&lab)?;
-    for act in ACTS {
+    for act in acts.iter().copied() {
         let expected = reference.play(act, kind)?;
-        let found = play(&stage, loss, act, kind)?;
+        let found = play(&stage, &receiver, loss, act, kind)?;
         assert_eq!(found, expected, "{loss:?}, {act:?}, type {kind}");
     }
     Ok(())
@@ -167,7 +200,7 @@ struct Found {
 }
 
 /// Registers, reserves, loses the holder, acts, looks, and puts everything back.
-fn play(stage: &Stage, loss: Loss, act: Act, kind: u8) -> Result<Found> {
+fn play(stage: &Stage, receiver: &Receiver, loss: Loss, act: Act, kind: u8) -> Result<Found> {
     stage.other.witness().register_and_ignore(THEIRS)?;
     stage.done("-I -S a")?;
     stage.done(&format!("-R -K a -T {kind}"))?;
@@ -177,7 +210,8 @@ fn play(stage: &Stage, loss: Loss, act: Act, kind: u8) -> Result<Found> {
     // What the map has sent to a silent path nobody gets back.
     let may_write = loss != Loss::Silent && kind >= FIRST_FOR_REGISTRANTS;
     let writer = may_write.then(|| Writer::start(stage)).transpose()?;
-    let finished = stage.run(&format!("-o {}", act.words(kind)))?;
+    let words = act.words(kind, receiver);
+    let finished = stage.run(&format!("-o {words}"))?;
     let state = stage.state()?;
     let written = writer.map(Writer::stop).transpose()?;
     let left = state.ours[holder];
@@ -202,6 +236,8 @@ fn play(stage: &Stage, loss: Loss, act: Act, kind: u8) -> Result<Found> {
     }
     if is_in || state.held.is_none() {
         assert!(stage.can_write()?, "{act:?}, type {kind}: {state:?}");
+    } else if key == NONE {
+        assert!(!stage.can_write()?, "{act:?}, type {kind}: {state:?}");
     }
     path_returns(stage, path, loss)?;
     tidy_up(stage)?;
@@ -265,8 +301,33 @@ fn tidy_up(stage: &Stage) -> Result {
     Ok(())
 }
 
+/// Where the reservation is moved to.
+#[derive(Debug)]
+struct Receiver {
+    port: String,
+    number: u16,
+}
+
+impl Receiver {
+    fn new(nexus: &Nexus) -> Result<Self> {
+        Ok(Self {
+            port: transport_id(nexus)?,
+            number: nexus.relative_target_port(),
+        })
+    }
+
+    /// REGISTER AND MOVE by sg_persist.
+    fn sent_by(&self, sender: &Witness, options: &[&str]) -> Result<Answer> {
+        let number = self.number.to_string();
+        let words = ["-M", "-K", "a", "-S", "b", "-Q", &number, "-X", &self.port];
+        sender.write(&[&words, options].concat())
+    }
+}
+
 impl Act {
-    fn words(self, kind: u8) -> String {
+    fn words(self, kind: u8, receiver: &Receiver) -> String {
+        let Receiver { port, number } = receiver;
+        let to = format!("--relative-target-port={number} -X {port}");
         match self {
             Self::Release => format!("-L -K a -T {kind}"),
             Self::ChangeKey => "-G -K a -S c".to_owned(),
@@ -276,6 +337,8 @@ impl Act {
             Self::ReserveAgain => format!("-R -K a -T {kind}"),
             Self::PreemptSelf => format!("-P -K a -S a -T {kind}"),
             Self::Clear => "-C -K a".to_owned(),
+            Self::Move => format!("--register-move -K a -S b {to}"),
+            Self::MoveAway => format!("--register-move -K a -S b --param-unreg {to}"),
         }
     }
 }
@@ -284,7 +347,12 @@ impl Reference {
     fn new(lab: &Lab) -> Result<Self> {
         let mut lun = lab.lun(Fabric::Loop, 1)?;
         let other = lun.add_nexuses(2, 1)?.remove(0);
-        Ok(Self { lun, other })
+        let receiver = Receiver::new(&other)?;
+        Ok(Self {
+            lun,
+            other,
+            receiver,
+        })
     }
 
     fn play(&self, act: Act, kind: u8) -> Result<Found> {
@@ -301,6 +369,8 @@ impl Reference {
             Act::ReserveAgain => mine.reserve(OURS, kind)?,
             Act::PreemptSelf => mine.preempt(OURS, OURS, kind)?,
             Act::Clear => mine.clear(OURS)?,
+            Act::Move => self.receiver.sent_by(&mine, &[])?,
+            Act::MoveAway => self.receiver.sent_by(&mine, &["-U"])?,
         };
         let state = State::read(self.lun.paths(), &self.other)?;
         self.other.witness().register_and_ignore(THEIRS)?;

@@ -130,3 +130,18 @@ pub(crate) fn held_by_us(reservation_type: u8) -> Option<Held> {
         reservation_type,
     })
 }
+
+/// The initiator port of a nexus as mpathpersist takes it: what the target calls it once it is
+/// registered. It is not any more afterwards.
+pub(crate) fn transport_id(nexus: &Nexus) -> Result<String> {
+    let witness = nexus.witness();
+    witness.register_and_ignore(THEIRS)?;
+    let status = witness.read_full_status()?;
+    witness.register_and_ignore(NONE)?;
+    let text = &status[0].transport_id;
+    let (kind, id) = text.split_once(": ").unwrap_or_default();
+    Ok(match kind {
+        "SAS address" => format!("sas,{}", id.trim_start_matches("0x")),
+        _ => id.to_owned(),
+    })
+}

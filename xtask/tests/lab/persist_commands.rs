@@ -2,9 +2,9 @@
 //! with which key, who holds, who may write. sg_persist by another node's nexus is the judge.
 
 use xtask::error::Result;
-use xtask::guest::{Answer, Fabric, Lab, Nexus};
+use xtask::guest::{Answer, Fabric, Lab};
 
-use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS, held_by_us};
+use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS, held_by_us, transport_id};
 
 #[test]
 fn maps_with_1_2_and_4_paths_are_registered_whole() -> Result {
@@ -259,21 +259,6 @@ fn a_reservation_is_moved_to_another_node() -> Result {
         assert_eq!(stage.state()?, moved);
     }
     Ok(())
-}
-
-/// The initiator port of a nexus as mpathpersist takes it: what the target calls it once it is
-/// registered. It is not any more afterwards.
-fn transport_id(nexus: &Nexus) -> Result<String> {
-    let witness = nexus.witness();
-    witness.register_and_ignore(THEIRS)?;
-    let status = witness.read_full_status()?;
-    witness.register_and_ignore(NONE)?;
-    let text = &status[0].transport_id;
-    let (kind, id) = text.split_once(": ").unwrap_or_default();
-    Ok(match kind {
-        "SAS address" => format!("sas,{}", id.trim_start_matches("0x")),
-        _ => id.to_owned(),
-    })
 }
 
 const CONFLICT: i32 = 11;
