@@ -10,12 +10,22 @@ use crate::reading::Progress;
 use crate::request::Preempt;
 use crate::restore::{Aftermath, Restoring};
 use crate::state::State;
+use crate::takeover::Takeover;
 
 /// Waits to hear who holds the reservation after a preemption.
 #[derive(Debug, Clone)]
 pub(crate) struct Learning {
     reading: HolderReading,
     preempted: Preempted,
+    next: Next,
+}
+
+/// What follows.
+#[derive(Debug, Clone)]
+enum Next {
+    Restore,
+    /// The takeover ends so.
+    End(Takeover, Outcome),
 }
 
 /// The preemption that was carried out.
@@ -32,30 +42,56 @@ impl Learning {
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let preempted = Preempted { preempt, aftermath };
+        Self::begin(
+            Preempted { preempt, aftermath },
+            Next::Restore,
+            job,
+            courier,
+        )
+    }
+
+    /// After a takeover of which only the device knows what it came to.
+    pub(crate) fn start_after_takeover(
+        preempt: Preempt,
+        takeover: Takeover,
+        outcome: Outcome,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let aftermath = Aftermath::Spared;
+        let next = Next::End(takeover, outcome);
+        Self::begin(Preempted { preempt, aftermath }, next, job, courier)
+    }
+
+    fn begin(preempted: Preempted, next: Next, job: &mut Job, courier: &mut Courier) -> State {
         let progress = HolderReading::start(job, courier);
-        Self::after(progress, preempted, job, courier)
+        Self::after(progress, preempted, next, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.reading.handle(settled, courier);
-        Self::after(progress, self.preempted, job, courier)
+        Self::after(progress, self.preempted, self.next, job, courier)
     }
 
     pub(crate) fn handle_alarm(self, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.reading.handle_alarm(courier);
-        Self::after(progress, self.preempted, job, courier)
+        Self::after(progress, self.preempted, self.next, job, courier)
     }
 
     fn after(
         progress: Progress<HolderReading, Result<ReadReservation, Outcome>>,
         preempted: Preempted,
+        next: Next,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
         match progress {
             Progress::Waiting(reading) => {
-                return State::Learning(Self { reading, preempted });
+                return State::Learning(Self {
+                    reading,
+                    preempted,
+                    next,
+                });
             }
             // The preemption is done; only what the record will say of the holder is not known.
             Progress::Ended(Err(_)) => {}
@@ -63,9 +99,10 @@ impl Learning {
                 job.effects.holding = Some(preempted.holding(found.reservation));
             }
         }
-        match preempted.aftermath {
-            Aftermath::Spared => State::Finished(Outcome::Done),
-            Aftermath::Removed => Restoring::start_after_preempt(job, courier),
+        match (next, preempted.aftermath) {
+            (Next::End(takeover, outcome), _) => takeover.end(outcome, courier),
+            (Next::Restore, Aftermath::Spared) => State::Finished(Outcome::Done),
+            (Next::Restore, Aftermath::Removed) => Restoring::start_after_preempt(job, courier),
         }
     }
 }

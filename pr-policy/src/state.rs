@@ -24,7 +24,7 @@
 //!   clear:       Asking ─► [Verifying] ─► end
 //!
 //!   takeover:    Suspending ─► Taking ─► [Handing] ─► Renewing ─► Validating ─► Resuming ─► end
-//!                with [Recounting], [Retracting]: see `takeover`
+//!                with [Recounting], [Retracting], [Learning]: see `takeover`
 //! ```
 
 use crate::ask::Asking;

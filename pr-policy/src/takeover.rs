@@ -38,7 +38,7 @@ use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, MapChange, Persistence, Settled, Verdict};
 use crate::job::Job;
 use crate::mutation::Mutation;
-use crate::outcome::Outcome;
+use crate::outcome::{Others, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Preempt, RegisterAndMove, VictimCommands};
 use crate::snapshot::PathId;
@@ -53,6 +53,10 @@ pub(crate) struct Takeover {
     generation: u32,
     /// Paths that fell silent meanwhile: they are asked last, and looked at before.
     lost: Vec<PathId>,
+    /// Whether PREEMPT was executed: of our registrations only those are left that were renewed.
+    has_purged: bool,
+    /// Paths that are registered since.
+    renewed: Vec<PathId>,
     /// Paths that answered the last PREEMPT with a conflict.
     conflicts: Vec<PathId>,
     /// How it ends if nothing more can be done: what an earlier round could not hear.
@@ -151,6 +155,8 @@ impl Takeover {
             goal,
             generation,
             lost: Vec::new(),
+            has_purged: false,
+            renewed: Vec::new(),
             conflicts: Vec::new(),
             doubt: None,
             rounds: 0,
@@ -176,6 +182,22 @@ impl Takeover {
 
     fn key(&self) -> ReservationKey {
         self.preempt.key
+    }
+
+    /// What is registered so far, for the record: a takeover may end at any point.
+    fn registration(&self) -> Registration {
+        let mut paths = self.renewed.clone();
+        paths.sort_unstable();
+        paths.dedup();
+        let others = match self.has_purged {
+            true => Others::Removed,
+            false => Others::AsBefore,
+        };
+        Registration::Registered {
+            key: self.key(),
+            paths,
+            others,
+        }
     }
 
     /// Gives every usable path but `except` this key, or none.
@@ -210,7 +232,7 @@ impl Takeover {
             && paths.any(|other| other.id == path && other.initiator_port.is_none())
     }
 
-    fn end(self, outcome: Outcome, courier: &mut Courier) -> State {
+    pub(crate) fn end(self, outcome: Outcome, courier: &mut Courier) -> State {
         match self.suspended {
             Suspended::No => State::Finished(outcome),
             Suspended::Yes => {

@@ -93,6 +93,10 @@ fn decide(
 ) -> State {
     let standing = takeover.standing(census, job);
     takeover.generation = census.generation();
+    takeover.has_purged |= census.count(takeover.key()) <= 1;
+    if let (Standing::Held, Some(held)) = (standing, census.single_holder(takeover.key())) {
+        job.effects.holding = Some(Holding::Held(held.reservation_type));
+    }
     let may_go_on = takeover.rounds < MAX_TAKEOVERS;
     let next = match standing {
         // Nothing was registered again so far: there is nothing to retract.

@@ -13,7 +13,8 @@ use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::broadcast::{Broadcast, BroadcastEnd};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
-use crate::outcome::{Holding, Others, Outcome, Registration};
+use crate::learn::Learning;
+use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Register, RegisterMode, Request};
 use crate::snapshot::PathState;
@@ -103,8 +104,11 @@ impl Renewing {
         }
         let changes = u32::try_from(end.done.len()).unwrap_or(u32::MAX);
         takeover.generation = takeover.generation.wrapping_add(changes);
+        takeover.renewed.extend(&end.done);
         if next.is_goal_reached() {
-            takeover.note_effects(next.holder(), &end, job);
+            takeover.note_goal(job);
+        } else if !takeover.renewed.is_empty() {
+            job.effects.registration = Some(takeover.registration());
         }
         let so_far = end.shortfall().unwrap_or(Outcome::Done);
         match next {
@@ -117,7 +121,7 @@ impl Renewing {
             Next::PutBack(holder, outcome) => {
                 Validating::start(takeover, holder, Then::End(outcome), job, courier)
             }
-            Next::Conclude => takeover.end(so_far, courier),
+            Next::Conclude => takeover.conclude(so_far, job, courier),
             Next::TakeAgain(outcome) if job.usable().is_empty() => takeover.end(outcome, courier),
             Next::TakeAgain(outcome) => {
                 takeover.doubt = Some(outcome);
@@ -142,16 +146,20 @@ impl Next {
 }
 
 impl Takeover {
-    fn note_effects(&self, holder: Option<Taken>, end: &BroadcastEnd, job: &mut Job) {
-        let mut paths = end.done.clone();
-        paths.extend(holder.map(|holder| holder.0));
-        paths.sort_unstable();
-        paths.dedup();
-        let registered = Registration::Registered {
-            key: self.key(),
-            paths,
-            others: Others::Removed,
-        };
+    /// Nobody has shut this node out. What a device makes of the preemption of our own key under
+    /// a reservation of all registrants, it has to say itself.
+    fn conclude(self, outcome: Outcome, job: &mut Job, courier: &mut Courier) -> State {
+        match self.goal {
+            Goal::Spared(_) => {
+                let preempt = self.preempt.clone();
+                Learning::start_after_takeover(preempt, self, outcome, job, courier)
+            }
+            _ => self.end(outcome, courier),
+        }
+    }
+
+    fn note_goal(&self, job: &mut Job) {
+        let registered = self.registration();
         (job.effects.registration, job.effects.holding) = match self.goal {
             Goal::Kept(held) | Goal::Spared(held) => (Some(registered), Some(Holding::Held(held))),
             Goal::Released(_) | Goal::Moved(_, Sender::Stays) => {
@@ -213,7 +221,7 @@ impl Validating {
             (_, Then::End(outcome)) if is_removed => {
                 Retracting::start(takeover, outcome, job, courier)
             }
-            (_, Then::End(outcome)) => takeover.end(outcome, courier),
+            (_, Then::End(outcome)) => takeover.conclude(outcome, job, courier),
             (_, Then::Renew) if is_removed => {
                 Retracting::start(takeover, Outcome::Done, job, courier)
             }

@@ -11,6 +11,7 @@ use crate::attempt::{Attempt, AttemptEnd, Reversal, Trail};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
 use crate::mutation::Mutation;
+use crate::outcome::Holding;
 use crate::reading::Progress;
 use crate::snapshot::PathId;
 use crate::state::State;
@@ -84,8 +85,16 @@ impl Taking {
 
 fn taken(holder: Taken, mut takeover: Takeover, job: &mut Job, courier: &mut Courier) -> State {
     takeover.generation = takeover.generation.wrapping_add(1);
+    takeover.has_purged = true;
+    takeover.renewed = Vec::from([holder.0]);
     if job.makes(Mutation::ResumeTooEarly) {
         courier.resume();
+    }
+    // Whether the device spares the sender is to be seen.
+    if !matches!(takeover.goal, Goal::Spared(_)) {
+        let held = takeover.goal.reservation_type();
+        job.effects.registration = Some(takeover.registration());
+        job.effects.holding = Some(Holding::Held(held));
     }
     match takeover.goal {
         Goal::Kept(_) => Renewing::start(takeover, Next::Validate(holder), job, courier),

@@ -457,6 +457,24 @@ fn preempting_ways() -> Vec<Way> {
             two,
             &["ours", "yes", "good"],
         ),
+        way(
+            "preempt ourselves, spared?",
+            own(),
+            two,
+            &["shared", "yes", "good"],
+        ),
+        way(
+            "preempt ourselves, still spared?",
+            own(),
+            two,
+            &["shared", "yes", "good", "good", "good"],
+        ),
+        way(
+            "preempt ourselves, spared, who holds?",
+            own(),
+            two,
+            &["shared", "yes", "good", "good", "good", "good"],
+        ),
     ]
 }
 
