@@ -123,6 +123,32 @@ fn a_node_that_was_preempted_stays_out() -> Result {
     Ok(())
 }
 
+/// The destination of a migration has the same key, and has preempted it with itself: that the key
+/// is on the list proves nothing. Nobody tells the source.
+#[test]
+fn a_node_whose_guest_has_moved_away_stays_out() -> Result {
+    let lab = Lab::alone("litemigration")?;
+    let node = Node::new(&lab, 3)?;
+    node.persist("-G -S a")?;
+    node.persist("-R -K a -T 5")?;
+    let path = &node.lun.paths()[2];
+    path.set_offline()?;
+    node.await_active(2)?;
+    let destination = node.other.witness();
+    assert_eq!(destination.register_and_ignore(OURS)?, Answer::Done);
+    assert_eq!(destination.preempt(OURS, OURS, 5)?, Answer::Done);
+    node.daemon.explain(until("the preemption to be seen", || {
+        Ok(node.daemon.log().contains("shut out").then_some(()))
+    }))?;
+    path.set_running()?;
+    node.await_active(3)?;
+    node.assert_keys(&[NONE; 3])?;
+    let status = destination.read_full_status()?;
+    let held: Vec<_> = status.iter().map(|it| (it.key, it.holder)).collect();
+    assert_eq!(held, [(OURS, true)]);
+    Ok(())
+}
+
 #[test]
 fn a_preemption_between_looking_and_registering_is_respected() -> Result {
     let lab = Lab::alone("literace")?;

@@ -204,7 +204,7 @@ fn play(stage: &Stage, receiver: &Receiver, loss: Loss, act: Act, kind: u8) -> R
     stage.other.witness().register_and_ignore(THEIRS)?;
     stage.done("-I -S a")?;
     stage.done(&format!("-R -K a -T {kind}"))?;
-    let holder = holder(stage)?;
+    let holder = stage.holder()?;
     let path = &stage.lun.paths()[holder];
     path_goes(path, loss)?;
     // What the map has sent to a silent path nobody gets back.
@@ -247,18 +247,6 @@ fn play(stage: &Stage, receiver: &Receiver, loss: Loss, act: Act, kind: u8) -> R
         theirs: state.theirs,
         held: state.held,
     })
-}
-
-fn holder(stage: &Stage) -> Result<usize> {
-    let status = stage.other.witness().read_full_status()?;
-    let is_holder = |nexus: &Nexus| {
-        let port = nexus.relative_target_port();
-        status
-            .iter()
-            .any(|it| it.holder && it.relative_target_port == port)
-    };
-    let found = stage.lun.paths().iter().position(is_holder);
-    found.ok_or_else(|| Error::unexpected("nobody holds the reservation"))
 }
 
 fn without(keys: &[u64], at: usize) -> Vec<u64> {

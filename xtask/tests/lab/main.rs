@@ -49,5 +49,6 @@ mod persist_output;
 mod persist_parity;
 mod persist_refusals;
 mod persist_scale;
+mod shared_key;
 mod target;
 mod zombies;

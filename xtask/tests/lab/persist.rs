@@ -1,7 +1,7 @@
 //! What the scenarios of `mpathpersist` share: a map of this node beside a nexus of another node,
 //! short forms for what both do, and one view of what the target says, read by the other.
 
-use xtask::error::Result;
+use xtask::error::{Error, Result};
 use xtask::guest::{Fabric, Finished, Lab, Lun, Map, Nexus, Registration, run};
 
 /// This node's key, in command lines `a`.
@@ -79,6 +79,18 @@ impl Stage {
     /// The key of each path of this node, in their order.
     pub(crate) fn keys(&self) -> Result<Vec<u64>> {
         Ok(self.state()?.ours)
+    }
+
+    /// Which of this node's paths holds the reservation.
+    pub(crate) fn holder(&self) -> Result<usize> {
+        let status = self.other.witness().read_full_status()?;
+        let holds = |nexus: &Nexus| {
+            let port = nexus.relative_target_port();
+            let mut all = status.iter();
+            all.any(|it| it.holder && it.relative_target_port == port)
+        };
+        let found = self.lun.paths().iter().position(holds);
+        found.ok_or_else(|| Error::unexpected("no path of this node holds the reservation"))
     }
 
     /// Whether a block can be written through the map, past all caches.

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use xtask::error::{Error, Result};
-use xtask::guest::{Fabric, Finished, Lab, Nexus};
+use xtask::error::Result;
+use xtask::guest::{Fabric, Finished, Lab};
 
 use crate::persist::{NEW, NONE, OURS, Stage, State, THEIRS, held_by_us};
 
@@ -241,7 +241,7 @@ fn a_release_without_the_holder_is_not_done_unless_it_is() -> Result {
     stage.other.witness().register_and_ignore(THEIRS)?;
     stage.done("-G -S a")?;
     stage.done("-R -K a -T 5")?;
-    stage.lun.paths()[holder(&stage)?].set_offline()?;
+    stage.lun.paths()[stage.holder()?].set_offline()?;
     let released = stage.run("-o -L -K a -T 5")?;
     // Both are right: released and said so, or neither.
     assert_eq!(
@@ -255,19 +255,9 @@ fn a_release_without_the_holder_is_not_done_unless_it_is() -> Result {
     Ok(())
 }
 
-/// The path that holds the reservation, as an index.
-fn holder(stage: &Stage) -> Result<usize> {
-    let status = stage.other.witness().read_full_status()?;
-    let holder = status.iter().find(|it| it.holder);
-    let holder = holder.ok_or_else(|| Error::unexpected("nobody holds the reservation"))?;
-    let is_holder = |path: &Nexus| path.relative_target_port() == holder.relative_target_port;
-    let at = stage.lun.paths().iter().position(is_holder);
-    at.ok_or_else(|| Error::unexpected("no path of this node holds the reservation"))
-}
-
 /// A path that does not hold it: the one after the holder.
 fn non_holder(stage: &Stage) -> Result<usize> {
-    Ok((holder(stage)? + 1) % stage.lun.paths().len())
+    Ok((stage.holder()? + 1) % stage.lun.paths().len())
 }
 
 /// Much more than a command takes that waits for nothing, even in a guest that is emulated beside
