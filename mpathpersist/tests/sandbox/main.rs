@@ -11,4 +11,5 @@ mod damage;
 mod parity;
 mod paths;
 mod san;
+mod shared_key;
 mod sharing;

@@ -1,0 +1,52 @@
+//! Two nodes with one key on an array that does not say whose a registration is: what may be
+//! another node's is not touched, unless by force.
+use crate::san::San;
+
+/// Bob holds with the key that alice has too.
+fn bob_holds(profile: &str) -> San {
+    let san = San::new(&format!("--paths 2 --profile {profile}"));
+    san.on("bob", "-o -G -S a1 mpatha").ok();
+    san.on("bob", "-o -R -K a1 -T 5 mpatha").ok();
+    san.on("alice", "-o -G -S a1 mpatha").ok();
+    san
+}
+
+fn is_bobs(san: &San) -> bool {
+    let table = san.table();
+    let line = table.lines().find(|line| line.starts_with("bob"));
+    table.contains("held by bob (0xa1)") && line.is_some_and(|line| line.matches("a1").count() == 2)
+}
+
+#[test]
+fn what_another_node_holds_with_our_key_stays() {
+    for profile in ["strict", "no-full-status", "lio"] {
+        for act in [
+            "-L -K a1 -T 5",
+            "-G -K a1 -S a3",
+            "-I -S a3",
+            "-G -K a1 -S 0",
+            "-I -S 0",
+        ] {
+            let san = bob_holds(profile);
+            let ran = san.on("alice", &format!("-o {act} mpatha"));
+            println!("{profile}: {act}\n{ran}{}", san.table());
+            assert!(is_bobs(&san), "{profile}: {act}\n{ran}{}", san.table());
+            ran.ok();
+        }
+    }
+}
+
+/// Alice's dead path may be the holder, or bob.
+#[test]
+fn what_nobody_can_tell_is_refused_unless_by_force() {
+    let san = bob_holds("no-full-status");
+    san.run("sandbox offline san/alice sda").ok();
+    for act in ["-L -K a1 -T 5", "-G -K a1 -S 0"] {
+        let err = san.on("alice", &format!("-o {act} mpatha")).failed(15);
+        assert!(err.contains("--force"), "{act}: {err}");
+        assert!(is_bobs(&san), "{act}: {}", san.table());
+    }
+    san.on("alice", "-o -L -K a1 -T 5 --force mpatha").ok();
+    let table = san.table();
+    assert!(table.contains("no reservation"), "{table}");
+}
