@@ -174,12 +174,18 @@ impl<'a> Books<'a> {
                 if is_another || *others == Others::Removed {
                     record.nexuses.clear();
                 }
-                record.key = Some(StoredKey {
-                    key: *key,
-                    aptpl: asks_for_aptpl(request),
-                });
-                record.all_tg_pt = matches!(request, Request::Register(r) if r.all_tg_pt);
+                // What else has registered has done it as before.
+                let known = record.key.is_some_and(|stored| stored.aptpl);
+                let (aptpl, all_tg_pt) = match request {
+                    Request::Register(register) => (register.aptpl, register.all_tg_pt),
+                    _ => (known, record.all_tg_pt),
+                };
+                record.key = Some(StoredKey { key: *key, aptpl });
+                record.all_tg_pt = all_tg_pt;
                 self.remember_nexuses(record, paths);
+                if let Others::AtMost(most) = others {
+                    self.forget_nexuses(record, *most);
+                }
             }
         }
     }
@@ -188,6 +194,18 @@ impl<'a> Books<'a> {
         for nexus in paths.iter().filter_map(|path| self.map.nexus(*path)) {
             remember(&mut record.nexuses, nexus);
         }
+    }
+
+    /// Keeps so many at most, and rather those of the map's own paths.
+    fn forget_nexuses(&self, record: &mut MapRecord, most: usize) {
+        let paths = self.map.snapshot().paths;
+        let own: Vec<Nexus> = paths
+            .iter()
+            .filter_map(|path| self.map.nexus(path.id))
+            .collect();
+        let is_gone = |nexus: &Nexus| !own.iter().any(|known| is_same(known, nexus));
+        record.nexuses.sort_by_key(is_gone);
+        record.nexuses.truncate(most);
     }
 
     fn tell_effects(&mut self, effects: &Effects) {

@@ -4,7 +4,10 @@
 //! that [`recovery`] repeats are written down that far.
 
 use mpath_state::record::Intent;
-use pr_policy::{Register, RegisterAndMove, RegisterMode, Release, Request, Reserve, recovery};
+use pr_policy::{
+    Preempt, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve, VictimCommands,
+    recovery,
+};
 use scsi_pr::{ReservationKey, ReservationType};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +31,12 @@ enum Written {
     Release {
         key: u64,
         reservation_type: u8,
+    },
+    Preempt {
+        key: u64,
+        victim: u64,
+        reservation_type: u8,
+        aborts: bool,
     },
     RegisterAndMove {
         key: u64,
@@ -87,6 +96,12 @@ impl Written {
                 key: release.key.0,
                 reservation_type: release.reservation_type.0,
             },
+            Request::Preempt(preempt) => Self::Preempt {
+                key: preempt.key.0,
+                victim: preempt.victim.0,
+                reservation_type: preempt.reservation_type.0,
+                aborts: preempt.commands == VictimCommands::Abort,
+            },
             Request::RegisterAndMove(moved) => Self::RegisterAndMove {
                 key: moved.key.0,
                 new_key: moved.new_key.0,
@@ -127,6 +142,20 @@ impl Written {
             } => Request::Release(Release {
                 key: ReservationKey(key),
                 reservation_type: ReservationType(reservation_type),
+            }),
+            Self::Preempt {
+                key,
+                victim,
+                reservation_type,
+                aborts,
+            } => Request::Preempt(Preempt {
+                key: ReservationKey(key),
+                victim: ReservationKey(victim),
+                reservation_type: ReservationType(reservation_type),
+                commands: match aborts {
+                    true => VictimCommands::Abort,
+                    false => VictimCommands::Finish,
+                },
             }),
             Self::RegisterAndMove {
                 key,
@@ -196,6 +225,16 @@ mod tests {
             transport_id: "sas,5a01000000000001".parse().unwrap(),
         });
         check(&moved, Some(&moved));
+        let preempt = |victim| {
+            Request::Preempt(Preempt {
+                key: ReservationKey(7),
+                victim: ReservationKey(victim),
+                reservation_type: ReservationType(5),
+                commands: VictimCommands::Abort,
+            })
+        };
+        check(&preempt(7), Some(&preempt(7)));
+        check(&preempt(8), None);
         let clear = Clear {
             key: ReservationKey(7),
         };

@@ -96,6 +96,9 @@ pub enum Others {
     AsBefore,
     /// There are none any more: this node preempted its own key, on dead paths as well.
     Removed,
+    /// With the named ones there are so many at most: this node may have preempted its own key
+    /// when it was cut off. Of nexuses that are gone from the map there are the fewest.
+    AtMost(usize),
 }
 
 /// This node's part in the reservation after a request.

@@ -12,7 +12,8 @@ use crate::request::{Register, RegisterMode, Request};
 /// It runs with [`Occasion::Recovery`](crate::Occasion::Recovery). A registration is completed if
 /// one of this node's nexuses has taken the new key and none was taken away since: the caller saw
 /// no answer, so one disk may have executed it. RESERVE and RELEASE change nothing if they were
-/// executed. CLEAR and the preemptions are not repeated: they would hit who has registered since.
+/// executed. CLEAR and the preemptions are not repeated: they would hit who has registered since;
+/// after one that may have hit this node it is only counted what is left.
 /// Nor is REGISTER AND MOVE; but where the reservation is seen to have been moved, a sender that is
 /// to be unregistered is.
 #[must_use]
@@ -35,6 +36,7 @@ pub fn recovery(interrupted: &Request) -> Option<Request> {
         Request::Reserve(_) | Request::Release(_) | Request::RegisterAndMove(_) => {
             Some(interrupted.clone())
         }
+        Request::Preempt(preempt) if preempt.may_hit_sender() => Some(interrupted.clone()),
         Request::Clear(_) | Request::Preempt(_) | Request::Read(_) => None,
     }
 }

@@ -126,14 +126,17 @@ impl State {
                 Weighing::start(Question::Resume(register), job, courier)
             }
             Request::Register(register) => Piloting::start_asked(register, job, courier),
-            Request::Release(release) => Releasing::start(release, job, courier),
-            Request::Preempt(preempt) => Inspecting::start(&preempt, job, courier),
+            Request::Release(_) | Request::Preempt(_) if job.occasion == Occasion::Recovery => {
+                Weighing::start(Question::Recall, job, courier)
+            }
             Request::RegisterAndMove(moved) if job.occasion == Occasion::Recovery => {
                 Weighing::start(Question::MoveCutOff(moved), job, courier)
             }
             Request::RegisterAndMove(moved) if moved.unregister => {
                 Weighing::start(Question::Leave(moved), job, courier)
             }
+            Request::Release(release) => Releasing::start(release, job, courier),
+            Request::Preempt(preempt) => Inspecting::start(&preempt, job, courier),
             Request::Reserve(_) | Request::Clear(_) | Request::RegisterAndMove(_) => {
                 Asking::start(Aftermath::Spared, job, courier)
             }

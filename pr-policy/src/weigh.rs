@@ -5,6 +5,8 @@ mod moving;
 mod proving;
 mod unregistering;
 
+use alloc::vec::Vec;
+
 use scsi_pr::{Reservation, Sense, SenseKey, Status};
 
 pub(crate) use self::inheriting::{Inheritance, Late, take_back};
@@ -17,9 +19,10 @@ use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
 use crate::mutation::Mutation;
-use crate::outcome::{Holding, Outcome};
+use crate::outcome::{Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
-use crate::request::{Register, RegisterAndMove, Release, Reserve};
+use crate::release::Releasing;
+use crate::request::{Register, RegisterAndMove, Release, Request, Reserve};
 use crate::snapshot::PathId;
 use crate::state::State;
 use crate::takeover::{Goal, Takeover};
@@ -44,6 +47,8 @@ pub(crate) enum Question {
     /// No usable path may move the reservation, or this one does not say whether it has: does a
     /// path of ours hold that no command reaches?
     Move(RegisterAndMove, Option<PathId>),
+    /// A command was cut off that may have preempted our own key: how much is left of it?
+    Recall,
     /// What has to go first, before the reservation is moved and this node unregistered?
     Leave(RegisterAndMove),
     /// The command that moves the reservation was cut off: was it carried out?
@@ -104,6 +109,7 @@ impl Weighing {
                 reserved_unheard(&reserve, path, &census, job)
             }
             Question::Move(request, silent) => moved(&request, silent, &census, job, courier),
+            Question::Recall => recall(&census, job, courier),
             Question::Leave(request) => leave(&request, &census, job, courier),
             Question::MoveCutOff(request) => cut_off(&request, &census, job, courier),
             Question::Unregister(register, reservations) => {
@@ -122,6 +128,7 @@ fn unread(read: Outcome, question: Question, job: &mut Job, courier: &mut Courie
     match question {
         Question::Change(register) => change(register, None, job, courier),
         Question::ShutOut(late) => shut_out(late, None, job, courier),
+        Question::Recall => go_on(job, courier),
         question => State::Finished(unseen(read, &question, job)),
     }
 }
@@ -149,6 +156,33 @@ fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
             | Question::Unregister(_, Reservations::ReleasedWhereReachable),
         ) => Outcome::Unknown { path },
         (read, _) => read,
+    }
+}
+
+/// What this node remembers must not be more than there is: a count of registrations is held
+/// against it. Where ports are named they decide, and what is remembered beyond does no harm.
+fn recall(census: &Census, job: &mut Job, courier: &mut Courier) -> State {
+    let key = job
+        .remembered_key
+        .filter(|_| matches!(census, Census::Counted { .. }));
+    let left = key.map(|key| (key, census.count(key)));
+    let is_less = |(_, left): &(_, usize)| *left < job.remembered_nexuses;
+    if let Some((key, left)) = left.filter(is_less).filter(|(_, left)| *left > 0) {
+        job.remembered_nexuses = left;
+        job.effects.registration = Some(Registration::Registered {
+            key,
+            paths: Vec::new(),
+            others: Others::AtMost(left),
+        });
+    }
+    go_on(job, courier)
+}
+
+/// RELEASE is repeated, a preemption is not.
+fn go_on(job: &mut Job, courier: &mut Courier) -> State {
+    match job.request.clone() {
+        Request::Release(release) => Releasing::start(release, job, courier),
+        _ => State::Finished(Outcome::Done),
     }
 }
 

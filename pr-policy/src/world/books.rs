@@ -1,6 +1,7 @@
 //! What a node remembers about its map, as `mpathpersist` keeps it in its record and journal.
 
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use scsi_pr::{ReservationKey, ReservationType};
 
@@ -25,7 +26,12 @@ pub struct Record {
 
 impl Record {
     /// Enters what a request changed.
-    pub(super) fn enter(&mut self, effects: &Effects, request: Option<&Request>) {
+    pub(super) fn enter(
+        &mut self,
+        effects: &Effects,
+        request: Option<&Request>,
+        is_in_map: impl Fn(&usize) -> bool,
+    ) {
         self.exists |= effects.registration.is_some() || effects.holding.is_some();
         match &effects.registration {
             Some(Registration::Unregistered) => {
@@ -36,11 +42,17 @@ impl Record {
                 if self.key.replace(*key) != Some(*key) || *others == Others::Removed {
                     self.nexuses.clear();
                 }
-                if let Some(request) = request {
-                    self.aptpl = matches!(request, Request::Register(r) if r.aptpl);
+                if let Some(Request::Register(register)) = request {
+                    self.aptpl = register.aptpl;
                 }
                 self.nexuses
                     .extend(paths.iter().map(|PathId(path)| *path as usize));
+                if let Others::AtMost(most) = others {
+                    let (mut kept, gone): (Vec<_>, Vec<_>) =
+                        self.nexuses.iter().copied().partition(is_in_map);
+                    kept.extend(gone);
+                    self.nexuses = kept.into_iter().take(*most).collect();
+                }
             }
             None => {}
         }
@@ -54,8 +66,6 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
     use super::*;
 
     fn registered(paths: impl IntoIterator<Item = u32>, others: Others) -> Effects {
@@ -74,11 +84,14 @@ mod tests {
     fn nexuses_are_added_unless_the_others_are_gone() {
         let mut record = Record::default();
         let mut enter = |effects: Effects| {
-            record.enter(&effects, None);
+            record.enter(&effects, None, |path| *path != 0);
             record.nexuses.iter().copied().collect::<Vec<_>>()
         };
         assert_eq!(enter(registered([0, 1], Others::AsBefore)), [0, 1]);
         assert_eq!(enter(registered([2], Others::AsBefore)), [0, 1, 2]);
         assert_eq!(enter(registered([0, 2], Others::Removed)), [0, 2]);
+        assert_eq!(enter(registered([], Others::AtMost(2))), [0, 2]);
+        // The first path is gone from the map.
+        assert_eq!(enter(registered([], Others::AtMost(1))), [2]);
     }
 }

@@ -39,7 +39,8 @@ impl World {
             Machine::Transaction(transaction) => Some(transaction.request()),
             Machine::Return(_) => None,
         };
-        self.nodes[node].record.enter(&effects, request);
+        let Node { record, paths, .. } = &mut self.nodes[node];
+        record.enter(&effects, request, |path| paths[*path].link != Link::Gone);
         match (&running.op, &running.machine, outcome) {
             (Op::Ask { request, .. }, _, Some(outcome)) => {
                 self.conclude(node, request, &outcome, &running)

@@ -89,8 +89,10 @@ pub(crate) fn effects(effects: &Effects) -> String {
         Some(Registration::Registered { key, paths, others }) => {
             let paths: Vec<String> = paths.iter().map(|path| path.0.to_string()).collect();
             text += &format!("; registered {key} on {}", paths.join(" "));
-            if *others == Others::Removed {
-                text += " alone";
+            match others {
+                Others::AsBefore => {}
+                Others::Removed => text += " alone",
+                Others::AtMost(most) => text += &format!("at most {most}"),
             }
         }
         Some(Registration::Unregistered) => text += "; unregistered",
