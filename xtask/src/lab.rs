@@ -5,6 +5,7 @@
 pub mod binaries;
 pub mod bzimage;
 pub mod cpio;
+pub mod dpkg;
 pub mod host;
 pub mod image;
 pub mod modules;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::error::{Context, Error, Result};
 use crate::lab::bzimage;
 use crate::lab::cpio::Archive;
+use crate::lab::dpkg;
 use crate::lab::modules::{self, Kernel};
 use crate::lab::packages::{self, Packages};
 use crate::lab::root::{self, Root};
@@ -89,6 +90,8 @@ impl Image {
             root.unpack(package, root::LEFT_OUT)?;
         }
         root.configure()?;
+        dpkg::record(&root, &packages.programs)?;
+        root.compile_python()?;
         root.write("usr/sbin/lab-init", INIT)?;
         let unpacked = Root::create(&work.join("kernel"))?;
         unpacked.unpack(&packages.kernel, modules::LEFT_OUT)?;
@@ -145,6 +148,7 @@ fn recipe() -> u64 {
     let sources = [
         BOOT,
         INIT,
+        include_str!("dpkg.rs"),
         include_str!("packages.rs"),
         include_str!("modules.rs"),
         include_str!("root.rs"),

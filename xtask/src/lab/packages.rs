@@ -9,8 +9,7 @@ use std::process::Command;
 use crate::error::{Context, Error, Result};
 use crate::process;
 
-/// What the guest has. To give it more (python3-minimal, a fence agent, …), add the name: what it
-/// depends on comes along.
+/// What the guest has. To give it more, add the name: what it depends on comes along.
 pub const PACKAGES: &[&str] = &[
     // A system that a person can work in.
     "bash",
@@ -39,7 +38,18 @@ pub const PACKAGES: &[&str] = &[
     // The independent witness, and the implementation to compare with.
     "multipath-tools",
     "sg3-utils",
+    // Ours are installed beside it, and their manual is read.
+    "dpkg",
+    "man-db",
+    // What the fence agent of EXTRACTED needs of what its package depends on.
+    "python3",
+    "python3-pexpect",
+    "python3-pycurl",
 ];
+
+/// Packages that come without what they depend on: fence-agents has an agent for every cloud, and
+/// depends on the libraries of each.
+const EXTRACTED: &[&str] = &["fence-agents"];
 
 /// What the dependencies bring along that only an installation would need, and sg3-utils-udev:
 /// its rules ask each disk four times for what udev's own scsi_id has asked already, which takes
@@ -48,7 +58,6 @@ const LEFT_OUT: &[&str] = &[
     "adduser",
     "cpio",
     "debconf",
-    "dpkg",
     "init-system-helpers",
     "initramfs-tools",
     "initramfs-tools-core",
@@ -64,6 +73,7 @@ const LEFT_OUT: &[&str] = &[
     "linux-base",
     "logsave",
     "lsb-base",
+    "media-types",
     "passwd",
     "perl",
     "perl-base",
@@ -206,6 +216,9 @@ impl Apt {
 
     fn download(&self) -> Result<Packages> {
         let mut archives = self.resolve()?;
+        for name in EXTRACTED {
+            archives.push(self.resolve_one(name)?);
+        }
         archives.push(self.resolve_kernel()?);
         self.fetch(&archives)?;
         let mut programs: Vec<PathBuf> = archives
