@@ -26,6 +26,7 @@ mod file;
 mod keyword_value;
 mod keywords;
 mod lookup;
+mod manual;
 mod origin;
 mod pattern;
 mod problem;
@@ -41,6 +42,7 @@ use std::path::{Path, PathBuf};
 
 pub use blacklist::{Exclusion, PathIdentity};
 pub use choices::{Failback, Features, FindMultipaths, Grouping, NoPathRetry, PathSelector, Prio};
+pub use manual::Keyword;
 pub use origin::{Origin, Section, Setting};
 pub use problem::{Problem, Severity};
 pub use settings::{Hook, HookEvent, Settings};

@@ -98,6 +98,23 @@ impl Scope {
         did_you_mean(self.words(), word)
     }
 
+    /// The places in which the value of a word is taken.
+    pub(super) fn of_meant(word: &str) -> impl Iterator<Item = Self> {
+        let is_place = move |scope: &Self| scope.meant().any(|meant| meant == word);
+        Self::ALL.into_iter().filter(is_place)
+    }
+
+    /// All words whose values are taken somewhere.
+    #[cfg(test)]
+    pub(super) fn all_meant() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().flat_map(Self::meant)
+    }
+
+    /// All words of multipath-tools that mean nothing somewhere.
+    pub(super) fn all_known() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().flat_map(Self::known)
+    }
+
     fn words(self) -> impl Iterator<Item = &'static str> {
         let sections = self.sections().iter().map(|(name, _)| *name);
         sections.chain(self.meant()).chain(self.known())

@@ -42,7 +42,7 @@ impl fmt::Display for Config {
 }
 
 impl Config {
-    fn all_defaults(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn all_defaults(&self) -> Vec<(&'static str, String)> {
         // No section is for a map without WWID, vendor and product, but for overrides.
         let nothing = Self {
             defaults: self.defaults.clone(),
