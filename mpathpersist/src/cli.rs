@@ -46,6 +46,14 @@ pub enum Privilege {
     User,
 }
 
+/// The command with everything that can be asked of it, for manual pages and shell completions.
+#[must_use]
+pub fn documented() -> clap::Command {
+    command()
+        .disable_help_subcommand(true)
+        .subcommand(crate::sandbox::command::command())
+}
+
 /// Runs one command line, `args` beginning with the program's name.
 ///
 /// Whatever is to be said is written to `out` and `err`. That their other end is gone is no

@@ -85,7 +85,7 @@ fn fail() -> Reply {
 }
 
 /// The commands, for people.
-const HELP: &str = "\
+pub const HELP: &str = "\
 multipathd-lite commands (words may be abbreviated as long as they are unambiguous):
  show|list paths [[raw] format FMT | json]
  show|list path PATH

@@ -184,28 +184,61 @@ fn joined<'a>(words: impl Iterator<Item = &'a String>) -> String {
 /// How it is used.
 #[must_use]
 pub fn usage(program: &str) -> String {
+    let option = |(option, help): &(&str, &str)| format!("      {option:14}  {help}\n");
+    let options: String = OPTIONS.iter().map(option).collect();
+    let mode = |(mode, help): &(&str, &str)| {
+        let line = format!("{program} {mode}");
+        format!("  {line:32} {help}\n")
+    };
+    let modes: Vec<String> = MODES.iter().map(mode).collect();
     format!(
-        "\
-{program}: multipath daemon for hosts that use persistent reservations
-
-  {program} [-d] [-s] [-v LEVEL]   be the daemon
-      -d        stay in the foreground, log to stderr
-      -s        log without time
-      -v LEVEL  how much is logged: 0 errors, 1 warnings, 2 what happens, 3 and more details
-      --config FILE   settings of our own (metrics, hooks), instead of /etc/mpath-pr.conf
-      --metrics FILE  write metrics for Prometheus to it; -FILE: only if its folder is there
-  {program} COMMAND …              send a command to the daemon, such as: show maps
-  {program} -k\"COMMAND\"            the same
-  {program} -k                     send commands that are typed in; quit ends
-  {program} --settle               finish what killed commands have left behind, and end
-  {program} -h                     this text
-
-With --sandbox DIR/NODE before all that, on a node of a simulated SAN ('mpathpersist sandbox').
-
-The daemon's commands: {program} help
-"
+        "{program}: {ABOUT}\n\n{}{options}{}\n{SANDBOX}\n\n\
+         The daemon's commands: {program} help\n",
+        modes.first().map_or("", String::as_str),
+        modes.get(1..).unwrap_or_default().concat(),
     )
 }
+
+/// What the program is, in a line.
+pub const ABOUT: &str = "multipath daemon for hosts that use persistent reservations";
+
+/// How it can be called, and what for; first of all as the daemon.
+pub const MODES: &[(&str, &str)] = &[
+    ("[-d] [-s] [-v LEVEL]", "be the daemon"),
+    (
+        "COMMAND …",
+        "send a command to the daemon, such as: show maps",
+    ),
+    ("-k\"COMMAND\"", "the same"),
+    ("-k", "send commands that are typed in; quit ends"),
+    (
+        "--settle",
+        "finish what killed commands have left behind, and end",
+    ),
+    ("-h", "this text"),
+];
+
+/// What the option is for that may stand before all others.
+pub const SANDBOX: &str = "With --sandbox DIR/NODE before all that, on a node of a simulated SAN \
+                           ('mpathpersist sandbox').";
+
+/// The daemon's options.
+pub const OPTIONS: &[(&str, &str)] = &[
+    ("-d", "stay in the foreground, log to stderr"),
+    ("-s", "log without time"),
+    (
+        "-v LEVEL",
+        "how much is logged: 0 errors, 1 warnings, 2 what happens, 3 and more details",
+    ),
+    (
+        "--config FILE",
+        "settings of our own (metrics, hooks), instead of /etc/mpath-pr.conf",
+    ),
+    (
+        "--metrics FILE",
+        "write metrics for Prometheus to it; -FILE: only if its folder is there",
+    ),
+];
 
 /// multipathd has levels up to 4 and takes higher ones.
 const MAX_VERBOSITY: u8 = 6;
@@ -293,6 +326,25 @@ mod tests {
 
     #[test]
     fn the_usage_names_the_program() {
-        assert!(usage("multipathd").starts_with("multipathd: "));
+        let expected = "\
+multipathd: multipath daemon for hosts that use persistent reservations
+
+  multipathd [-d] [-s] [-v LEVEL]  be the daemon
+      -d              stay in the foreground, log to stderr
+      -s              log without time
+      -v LEVEL        how much is logged: 0 errors, 1 warnings, 2 what happens, 3 and more details
+      --config FILE   settings of our own (metrics, hooks), instead of /etc/mpath-pr.conf
+      --metrics FILE  write metrics for Prometheus to it; -FILE: only if its folder is there
+  multipathd COMMAND …             send a command to the daemon, such as: show maps
+  multipathd -k\"COMMAND\"           the same
+  multipathd -k                    send commands that are typed in; quit ends
+  multipathd --settle              finish what killed commands have left behind, and end
+  multipathd -h                    this text
+
+With --sandbox DIR/NODE before all that, on a node of a simulated SAN ('mpathpersist sandbox').
+
+The daemon's commands: multipathd help
+";
+        assert_eq!(usage("multipathd"), expected);
     }
 }

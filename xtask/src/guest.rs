@@ -20,6 +20,7 @@
 //! scenario made goes when its [`Lun`]s are dropped, so that one boot serves many.
 
 pub mod bench;
+mod cluster;
 mod command;
 pub mod demo;
 mod fabric;
@@ -29,6 +30,7 @@ mod lun;
 mod map;
 mod multipathd;
 mod nexus;
+mod node;
 pub mod shell;
 mod wait;
 mod witness;
@@ -40,6 +42,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::{Context, Error, Result};
 
+pub use cluster::{Cluster, Member};
 pub use command::{Finished, Run, run};
 pub use fabric::Fabric;
 pub use lite::Lite;
@@ -47,6 +50,7 @@ pub use lun::Lun;
 pub use map::Map;
 pub use multipathd::Multipathd;
 pub use nexus::Nexus;
+pub use node::{Home, Node, Persist};
 pub use wait::until;
 pub use witness::{Answer, Keys, Registration, Reservation, Witness};
 

@@ -6,10 +6,13 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use xtask::check::{self, Depth};
 use xtask::ci;
+use xtask::completions;
 use xtask::demo;
+use xtask::dist;
 use xtask::error::Result;
 use xtask::guest::{self, bench::Scale, demo::Color};
 use xtask::lab::{self, Outcome, qemu::Clock};
+use xtask::man;
 
 /// The project's tasks
 #[derive(Debug, Parser)]
@@ -29,6 +32,10 @@ enum Task {
     },
     /// Run everything that must hold before a change lands
     Ci,
+    /// Make the packages, the tarball and their checksums, in target/dist
+    Dist,
+    /// Write the manual pages and the shells' completions to target/man and target/completions
+    Man,
     /// Check the house rules that no compiler checks
     Tidy,
     /// Walk through the histories of a simulated world, with paths, nodes and faults, and check
@@ -95,6 +102,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Demo { picture: false } => demo::run(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Demo { picture: true } => demo::draw(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run(&workspace()).map(|()| ExitCode::SUCCESS),
+        Task::Dist => dist::run(&workspace()).map(|()| ExitCode::SUCCESS),
+        Task::Man => write_texts(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Tidy => ci::run_tidy(&workspace()).map(|()| ExitCode::SUCCESS),
         Task::Check { deep, arguments } => {
             let depth = if deep { Depth::Deep } else { Depth::Usual };
@@ -121,6 +130,15 @@ fn run(task: Task) -> Result<ExitCode> {
             guest::demo::run(&program, color).map(|()| ExitCode::SUCCESS)
         }
     }
+}
+
+fn write_texts(workspace: &Path) -> Result {
+    let mut written = man::write(&workspace.join("target/man"))?;
+    written.extend(completions::write(&workspace.join("target/completions"))?);
+    for path in written {
+        println!("{}", path.display());
+    }
+    Ok(())
 }
 
 fn run_lab(workspace: &Path, arguments: &[String]) -> Result<Outcome> {

@@ -182,6 +182,24 @@ const ROWS: &[Row] = &[
         "PATTERN",
         "the same by transport, such as scsi:iscsi",
     ),
+    (
+        "metrics_file",
+        "FILE",
+        "metrics for the textfile collector of Prometheus' node_exporter, written as a whole after \
+         a change and every minute",
+    ),
+    (
+        "command",
+        "\"PROGRAM ARGUMENTS\"",
+        "what is run when something happens, without a shell; variables that begin with MPATH_PR_ \
+         tell of it",
+    ),
+    (
+        "events",
+        "\"EVENTS\"",
+        "what it is run for, of preempted, kept_out, recovered and no_path; built in: preempted",
+    ),
+    ("timeout", "SECONDS", "when it is ended; built in: 30"),
 ];
 
 #[cfg(test)]

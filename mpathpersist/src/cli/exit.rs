@@ -41,6 +41,47 @@ impl ExitStatus {
     /// Anything else: transport, driver, an answer that never came.
     pub const OTHER: Self = Self(15);
 
+    /// What each of them says, for a manual.
+    pub const MEANINGS: [(Self, &str); 16] = [
+        (Self::SUCCESS, "success"),
+        (
+            Self::SYNTAX_ERROR,
+            "syntax error, invalid parameter, a key that may not be used, or not root",
+        ),
+        (Self::NOT_READY, "the device answered NOT READY"),
+        (Self::MEDIUM_ERROR, "MEDIUM ERROR"),
+        (Self::HARDWARE_ERROR, "HARDWARE ERROR"),
+        (Self::ILLEGAL_REQUEST, "ILLEGAL REQUEST"),
+        (
+            Self::UNIT_ATTENTION,
+            "UNIT ATTENTION, still after the retries",
+        ),
+        (
+            Self::INVALID_OPERATION,
+            "the device knows no persistent reservations",
+        ),
+        (Self::ABORTED_COMMAND, "ABORTED COMMAND"),
+        (Self::NO_SENSE, "the command failed without a reason"),
+        (Self::MALFORMED_RESPONSE, "a response that is none"),
+        (
+            Self::RESERVATION_CONFLICT,
+            "RESERVATION CONFLICT: as one disk would answer",
+        ),
+        (
+            Self::DEVICE_FILE,
+            "the device was not found, or is not a block device",
+        ),
+        (
+            Self::DEVICE_MAPPER,
+            "the device is not a multipath map, or no path of it can be used",
+        ),
+        (Self::WORKER, "a worker process could not be started"),
+        (
+            Self::OTHER,
+            "anything else: transport, driver, an answer that never came",
+        ),
+    ];
+
     /// Whether this is [`ExitStatus::SUCCESS`].
     pub fn is_success(self) -> bool {
         self == Self::SUCCESS
@@ -62,5 +103,17 @@ impl fmt::Display for ExitStatus {
 impl From<ExitStatus> for std::process::ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(status.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_meaning() {
+        for (status, (known, _)) in (0..).zip(ExitStatus::MEANINGS) {
+            assert_eq!(known, ExitStatus(status));
+        }
     }
 }

@@ -140,7 +140,7 @@ pub struct Options {
     pub relative_target_port: Option<String>,
 }
 
-/// The command as clap knows it, for help texts, manual pages and shell completions.
+/// The command as clap knows it, for help texts.
 pub fn command() -> clap::Command {
     Options::command()
 }

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::{Condition, Disk, Folder, Node, Paint, Plan, SandboxError, Table};
 use crate::cli::{self, ExitStatus, Privilege};
@@ -99,6 +99,11 @@ enum When {
     Always,
     /// No
     Never,
+}
+
+/// The command as clap knows it.
+pub(crate) fn command() -> clap::Command {
+    Arguments::command().name("sandbox")
 }
 
 /// Whether a command line, `args` beginning with the program's name, is one of these.

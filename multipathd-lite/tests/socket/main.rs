@@ -10,6 +10,5 @@ mod clients;
 mod command_line;
 mod fake;
 mod host;
-mod manual;
 mod metrics;
 mod shown;

@@ -18,6 +18,8 @@ pub struct Lun {
     store: PathBuf,
     paths: Vec<Nexus>,
     others: Vec<Nexus>,
+    /// Further maps than that of this node.
+    maps: Vec<String>,
 }
 
 /// Devices appear one builder at a time: whether sd binds to new devices is a setting of the whole
@@ -32,6 +34,7 @@ impl Lun {
             store: make_store(name, PAGES)?,
             paths: Vec::new(),
             others: Vec::new(),
+            maps: Vec::new(),
         })
     }
 
@@ -85,6 +88,27 @@ impl Lun {
         Ok(self.others.iter().skip(first).cloned().collect())
     }
 
+    /// Another node (2 and up) with a map of its own over its own paths. The guest has one
+    /// device-mapper, which takes a WWID once: the node's has its number behind it.
+    ///
+    /// # Errors
+    /// If the kernel refuses or a device does not appear.
+    pub fn add_node(&mut self, node: u8, count: usize) -> Result<(Map, Vec<Nexus>)> {
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.others.len();
+        for _ in 0..count {
+            let nexus = self.connect(node)?;
+            self.others.push(nexus.clone());
+            nexus.await_device("block")?;
+            nexus.await_device("scsi_generic")?;
+        }
+        let paths: Vec<Nexus> = self.others.iter().skip(first).cloned().collect();
+        let uuid = format!("mpath-{}-node{node}", self.wwid());
+        self.maps.push(uuid.clone());
+        let name = format!("{}node{node}", self.name);
+        Ok((Map::create_as(&name, &uuid, self.blocks(), &paths)?, paths))
+    }
+
     /// The map over all paths, made without any daemon.
     ///
     /// # Errors
@@ -111,7 +135,8 @@ impl Lun {
 
 impl Drop for Lun {
     fn drop(&mut self) {
-        let uuid = format!("mpath-{}", self.wwid());
+        let mut maps = std::mem::take(&mut self.maps);
+        maps.push(format!("mpath-{}", self.wwid()));
         let nexuses: Vec<Nexus> = self.paths.drain(..).chain(self.others.drain(..)).collect();
         let store = self.store.clone();
         let (done, waiting) = mpsc::channel();
@@ -119,7 +144,7 @@ impl Drop for Lun {
         // keep the other scenarios from running.
         std::thread::spawn(move || {
             nexuses.iter().for_each(Nexus::heal);
-            map::remove_by_uuid(&uuid);
+            maps.iter().for_each(|uuid| map::remove_by_uuid(uuid));
             for nexus in &nexuses {
                 if nexus.exists() {
                     let _ = nexus.delete();

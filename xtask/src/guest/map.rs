@@ -20,12 +20,16 @@ impl Map {
     /// If device-mapper refuses, or the node does not appear.
     pub fn create(lun: &Lun, paths: &[Nexus]) -> Result<Self> {
         let uuid = format!("mpath-{}", lun.wwid());
-        let table = table(lun.blocks(), paths)?;
-        let args = ["create", lun.name(), "--uuid", &uuid, "--table", &table];
+        Self::create_as(lun.name(), &uuid, lun.blocks(), paths)
+    }
+
+    pub(super) fn create_as(name: &str, uuid: &str, blocks: u64, paths: &[Nexus]) -> Result<Self> {
+        let table = table(blocks, paths)?;
+        let args = ["create", name, "--uuid", uuid, "--table", &table];
         run("dmsetup", args)?.succeeded()?;
         let map = Self {
-            name: lun.name().to_owned(),
-            node: format!("/dev/mapper/{}", lun.name()),
+            name: name.to_owned(),
+            node: format!("/dev/mapper/{name}"),
         };
         until(&map.node, || {
             Ok(Path::new(&map.node).exists().then_some(()))

@@ -104,6 +104,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mpath-state",
             "pr-policy",
             "mpathpersist",
+            "multipathd-lite",
         ],
     ),
 ];

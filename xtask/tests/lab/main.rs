@@ -38,6 +38,7 @@ mod daemon_socket;
 mod dead_holder;
 mod distribution;
 mod faults;
+mod fence_mpath;
 mod maps;
 mod persist;
 mod persist_clients;

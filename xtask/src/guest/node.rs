@@ -1,0 +1,99 @@
+//! A node of a cluster, for programs: what runs there finds our `mpathpersist` (or the
+//! distribution's) where it is looked for, and perhaps none of the guest's own files and daemons.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use super::Run;
+use crate::error::{Context, Error, Result};
+
+/// Whose files and daemon a node has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home<'a> {
+    /// The guest's.
+    Guest,
+    /// Its own: this `/etc/multipath.conf`, an empty `/etc/multipath` and `/run`, no daemon.
+    Own(&'a str),
+}
+
+/// Which command is `/usr/sbin/mpathpersist`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persist {
+    /// Ours.
+    Ours,
+    /// That of multipath-tools.
+    Distribution,
+}
+
+/// Namespaces, which a process keeps that sleeps.
+#[derive(Debug)]
+pub struct Node {
+    sleeper: Child,
+}
+
+impl Node {
+    /// A new node.
+    ///
+    /// # Errors
+    /// If the kernel refuses the namespaces.
+    pub fn start(home: Home<'_>, persist: Persist) -> Result<Self> {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "--propagation=private"]);
+        let config = match home {
+            Home::Guest => "",
+            Home::Own(config) => {
+                // Abstract sockets belong to a network's namespace.
+                unshare.arg("--net");
+                config
+            }
+        };
+        let program = match persist {
+            Persist::Ours => "/usr/local/bin/mpathpersist",
+            Persist::Distribution => "",
+        };
+        unshare.args(["bash", "-c", ENTER, config, program]);
+        let spawned = unshare.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut sleeper = spawned.context(|| "cannot run unshare".to_owned())?;
+        let mut line = String::new();
+        if let Some(stdout) = sleeper.stdout.take() {
+            let read = BufReader::new(stdout).read_line(&mut line);
+            read.context(|| "cannot hear from the node".to_owned())?;
+        }
+        let node = Self { sleeper };
+        match line.trim() {
+            "ready" => Ok(node),
+            _ => Err(Error::unexpected("the node cannot make its namespaces")),
+        }
+    }
+
+    /// A command on that node.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Run {
+        let target = format!("--target={}", self.sleeper.id());
+        Run::new("nsenter").args([&target, "--mount", "--net", "--", program])
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.sleeper.kill();
+        let _ = self.sleeper.wait();
+    }
+}
+
+/// With the configuration and the program as arguments, each of which may be empty.
+const ENTER: &str = r#"
+set -e
+if [ "$0" ]; then
+    mount -t tmpfs tmpfs /run
+    mkdir /run/lock
+    mount -t tmpfs tmpfs /etc/multipath
+    printf %s "$0" >/etc/multipath/own.conf
+    mount --bind /etc/multipath/own.conf /etc/multipath.conf
+fi
+if [ "$1" ]; then
+    mount --bind "$1" /usr/sbin/mpathpersist
+fi
+echo ready
+exec sleep infinity >/dev/null
+"#;
