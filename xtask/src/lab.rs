@@ -18,12 +18,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::{Context, Result};
+use crate::dist::{self, Compression, Programs};
+use crate::error::{Context, Error, Result};
 use crate::process;
 use binaries::{Binary, Profile};
 use host::Readiness;
 use image::Image;
-use qemu::{Boot, Clock, Console, Machine};
+use qemu::{Boot, Clock, Console, Machine, Parts};
 
 /// How a use of the lab ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -146,8 +147,8 @@ fn boot(
         return Ok(Outcome::Skipped(what));
     }
     let lab = target_folder(workspace).join("lab");
-    let (image, binaries) = prepare(workspace, &lab, profile)?;
-    let boot = Boot::prepare(&image, &lab.join("runs"), &binaries, job, console)?;
+    let (image, parts) = prepare(workspace, &lab, profile)?;
+    let boot = Boot::prepare(&image, &lab.join("runs"), &parts, job, console)?;
     let boot = boot.with_machine(machine);
     eprintln!("lab: booting the guest");
     let ended = boot.run()?;
@@ -155,17 +156,32 @@ fn boot(
     Ok(Outcome::Ended(ended.status))
 }
 
-/// Makes image and binaries, one caller at a time.
-fn prepare(workspace: &Path, lab: &Path, profile: Profile) -> Result<(Image, Vec<Binary>)> {
+/// Makes image, binaries and packages, one caller at a time.
+fn prepare(workspace: &Path, lab: &Path, profile: Profile) -> Result<(Image, Parts)> {
     fs::create_dir_all(lab).context(|| format!("cannot make {}", lab.display()))?;
     let file = lab.join("lock");
     let what = || format!("cannot lock {}", file.display());
     let lock = File::create(&file).context(what)?;
     lock.lock().context(what)?;
-    Ok((
-        Image::ensure(lab)?,
-        binaries::build(workspace, lab, profile)?,
-    ))
+    let image = Image::ensure(lab)?;
+    let binaries = binaries::build(workspace, lab, profile)?;
+    let packages = package(workspace, lab, &binaries)?;
+    Ok((image, Parts { binaries, packages }))
+}
+
+/// The packages that people get, but with the lab's binaries in them.
+fn package(workspace: &Path, lab: &Path, binaries: &[Binary]) -> Result<Vec<PathBuf>> {
+    let file = |name: &str| {
+        let found = binaries.iter().find(|binary| binary.name == name);
+        let found = found.map(|binary| binary.file.clone());
+        found.ok_or_else(|| Error::unexpected(format!("cargo built no {name}")))
+    };
+    let programs = Programs {
+        mpathpersist: file("mpathpersist")?,
+        multipathd_lite: file("multipathd-lite")?,
+    };
+    let folder = lab.join("packages");
+    dist::packages(workspace, &folder, &programs, Compression::None)
 }
 
 /// Where cargo builds.

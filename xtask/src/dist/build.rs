@@ -41,6 +41,7 @@ pub(super) fn programs(workspace: &Path, linkage: Linkage) -> Result<Programs> {
     cargo
         .args(["build", "--release", "--locked", "--quiet", "--bins"])
         .args(["--package=mpathpersist", "--package=multipathd-lite"])
+        .args(["--config", "profile.release.strip=true"])
         .arg(format!("--target={target}"))
         .arg(process::option("--target-dir=", &folder))
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

@@ -107,10 +107,11 @@ impl Package {
             }
         }
         let bytes = fs::read(program).context(|| format!("cannot read {}", program.display()))?;
-        stage.write(
-            "DEBIAN/control",
-            self.control(release, &needs::depends(&bytes))?,
-        )?;
+        // Of all that it installs, next to nothing is something else.
+        let size = bytes.len().div_ceil(1024);
+        let depends = needs::depends(&bytes);
+        let control = self.control(release, &depends, size)?;
+        stage.write("DEBIAN/control", control)?;
         for (name, text) in SCRIPTS {
             stage.write(&format!("DEBIAN/{name}"), self.script(name, text))?;
         }
@@ -139,7 +140,7 @@ impl Package {
         stage.copy(&workspace.join("README.md"), &format!("{doc}/README.md"))
     }
 
-    fn control(&self, release: &Release, depends: &str) -> Result<String> {
+    fn control(&self, release: &Release, depends: &str, size: usize) -> Result<String> {
         let architecture = process::output(process::tool("dpkg").arg("--print-architecture"))?;
         let depends = match depends {
             "" => String::new(),
@@ -147,7 +148,7 @@ impl Package {
         };
         Ok(format!(
             "Package: {}\nVersion: {}\nArchitecture: {}\nMaintainer: {MAINTAINER}\n\
-             Section: admin\nPriority: optional\n{depends}{}Description: {}",
+             Installed-Size: {size}\nSection: admin\nPriority: optional\n{depends}{}Description: {}",
             self.name,
             release.version,
             architecture.trim(),

@@ -89,7 +89,8 @@ impl Lun {
     }
 
     /// Another node (2 and up) with a map of its own over its own paths. The guest has one
-    /// device-mapper, which takes a WWID once: the node's has its number behind it.
+    /// device-mapper, which takes a WWID once, and whose maps every daemon takes for its own: the
+    /// node's map has none, and so goes by its name.
     ///
     /// # Errors
     /// If the kernel refuses or a device does not appear.
@@ -103,7 +104,7 @@ impl Lun {
             nexus.await_device("scsi_generic")?;
         }
         let paths: Vec<Nexus> = self.others.iter().skip(first).cloned().collect();
-        let uuid = format!("mpath-{}-node{node}", self.wwid());
+        let uuid = format!("node{node}-{}", self.wwid());
         self.maps.push(uuid.clone());
         let name = format!("{}node{node}", self.name);
         Ok((Map::create_as(&name, &uuid, self.blocks(), &paths)?, paths))

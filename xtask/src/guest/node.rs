@@ -14,6 +14,9 @@ pub enum Home<'a> {
     Guest,
     /// Its own: this `/etc/multipath.conf`, an empty `/etc/multipath` and `/run`, no daemon.
     Own(&'a str),
+    /// A whole system as it was installed, with nothing of this project in it. Whatever happens
+    /// there stays there, and goes with it.
+    Fresh,
 }
 
 /// Which command is `/usr/sbin/mpathpersist`.
@@ -41,12 +44,13 @@ impl Node {
         unshare.args(["--mount", "--propagation=private"]);
         let config = match home {
             Home::Guest => "",
-            Home::Own(config) => {
-                // Abstract sockets belong to a network's namespace.
-                unshare.arg("--net");
-                config
-            }
+            Home::Fresh => FRESH,
+            Home::Own(config) => config,
         };
+        if home != Home::Guest {
+            // Abstract sockets belong to a network's namespace.
+            unshare.arg("--net");
+        }
         let program = match persist {
             Persist::Ours => "/usr/local/bin/mpathpersist",
             Persist::Distribution => "",
@@ -70,7 +74,8 @@ impl Node {
     #[must_use]
     pub fn command(&self, program: &str) -> Run {
         let target = format!("--target={}", self.sleeper.id());
-        Run::new("nsenter").args([&target, "--mount", "--net", "--", program])
+        let options = ["--mount", "--net", "--root", "--wd", "--", program];
+        Run::new("nsenter").args([target.as_str()].into_iter().chain(options))
     }
 }
 
@@ -81,9 +86,27 @@ impl Drop for Node {
     }
 }
 
-/// With the configuration and the program as arguments, each of which may be empty.
+/// Instead of a configuration.
+const FRESH: &str = "fresh";
+
+/// With the configuration and the program as arguments, each of which may be empty. The overlay's folder stays until the
+/// guest ends: nothing is in it but where the node mounts.
 const ENTER: &str = r#"
 set -e
+if [ "$0" = fresh ]; then
+    at=$(mktemp -d /tmp/fresh.XXXXXX)
+    mount -t tmpfs tmpfs $at
+    mkdir $at/upper $at/work $at/root
+    mount -t overlay -o lowerdir=/,upperdir=$at/upper,workdir=$at/work overlay $at/root
+    cd $at/root
+    for folder in dev proc sys mnt/lab; do mount --rbind /$folder $folder; done
+    mount -t tmpfs tmpfs run
+    mount -t tmpfs tmpfs tmp
+    mkdir run/lock
+    rm -f usr/local/bin/*
+    echo ready
+    exec chroot . sleep infinity >/dev/null
+fi
 if [ "$0" ]; then
     mount -t tmpfs tmpfs /run
     mkdir /run/lock

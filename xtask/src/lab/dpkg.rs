@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Context, Error, Result};
 use crate::lab::root::Root;
 use crate::process;
 
@@ -25,6 +25,26 @@ pub fn record(root: &Root, archives: &[impl AsRef<Path>]) -> Result {
     root.write(&format!("{DATABASE}/updates/.keep"), "")?;
     // Maintainer scripts are looked for there before they run.
     root.write("var/log/dpkg.log", "")
+}
+
+/// Keeps a package's archive in the guest, which can so be unpacked once more.
+///
+/// # Errors
+/// If there is no such package, or it cannot be copied.
+pub fn keep(root: &Root, archives: &[impl AsRef<Path>], name: &str) -> Result {
+    let is_meant = |archive: &&Path| {
+        let file = archive.file_name().unwrap_or_default().to_string_lossy();
+        file.split('_').next() == Some(name)
+    };
+    let mut archives = archives.iter().map(AsRef::as_ref);
+    let archive = archives.find(is_meant);
+    let archive = archive.ok_or_else(|| Error::unexpected(format!("no package {name}")))?;
+    let to = root.path(&format!("var/cache/apt/archives/{name}.deb"));
+    let folder = to.parent().unwrap_or(&to);
+    std::fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::copy(archive, &to)
+        .map(drop)
+        .context(|| format!("cannot copy {}", archive.display()))
 }
 
 fn read_control(archive: &Path) -> Result<String> {

@@ -91,6 +91,7 @@ impl Image {
         }
         root.configure()?;
         dpkg::record(&root, &packages.programs)?;
+        dpkg::keep(&root, &packages.programs, "multipath-tools")?;
         root.compile_python()?;
         root.write("usr/sbin/lab-init", INIT)?;
         let unpacked = Root::create(&work.join("kernel"))?;

@@ -164,6 +164,7 @@ const GUEST: &[&str] = &[
     "scsi_dh_alua",
     "scsi_debug",
     "loop",
+    "overlay",
     "target_core_mod",
     "target_core_file",
     "tcm_loop",

@@ -38,8 +38,9 @@ pub const PACKAGES: &[&str] = &[
     // The independent witness, and the implementation to compare with.
     "multipath-tools",
     "sg3-utils",
-    // Ours are installed beside it, and their manual is read.
+    // Ours are installed beside it, and their manual is read. dpkg wants to find ldconfig.
     "dpkg",
+    "libc-bin",
     "man-db",
     // What the fence agent of EXTRACTED needs of what its package depends on.
     "python3",

@@ -53,6 +53,15 @@ impl Default for Machine {
     }
 }
 
+/// What of this project goes into the guest.
+#[derive(Debug)]
+pub struct Parts {
+    /// Programs, for PATH.
+    pub binaries: Vec<Binary>,
+    /// Debian packages, in `/mnt/lab/packages`.
+    pub packages: Vec<PathBuf>,
+}
+
 /// How a job in the guest ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -73,7 +82,7 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// Prepares a boot that runs `job` (a command line) with these binaries in PATH; `runs` is the
+    /// Prepares a boot that runs `job` (a command line) with these parts; `runs` is the
     /// folder in which each boot leaves its own.
     ///
     /// # Errors
@@ -81,16 +90,24 @@ impl Boot {
     pub fn prepare(
         image: &Image,
         runs: &Path,
-        binaries: &[Binary],
+        parts: &Parts,
         job: &[String],
         console: Console,
     ) -> Result<Self> {
         let share = runs.join(std::process::id().to_string());
         let _ = fs::remove_dir_all(&share);
-        let bin = share.join("bin");
-        fs::create_dir_all(&bin).context(|| format!("cannot make {}", bin.display()))?;
-        for Binary { name, file } in binaries {
-            fs::copy(file, bin.join(name)).context(|| format!("cannot copy {}", file.display()))?;
+        let (bin, packages) = (share.join("bin"), share.join("packages"));
+        for folder in [&bin, &packages] {
+            fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+        }
+        let packages = parts.packages.iter().map(|file| {
+            let name = file.file_name().unwrap_or_default();
+            (file, packages.join(name))
+        });
+        let binaries = parts.binaries.iter();
+        let binaries = binaries.map(|Binary { name, file }| (file, bin.join(name)));
+        for (file, to) in binaries.chain(packages) {
+            fs::copy(file, to).context(|| format!("cannot copy {}", file.display()))?;
         }
         let words: Vec<String> = job.iter().map(|word| process::quoted(word)).collect();
         let interactive = if console == Console::Terminal {

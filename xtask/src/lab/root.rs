@@ -31,6 +31,8 @@ impl Root {
         for name in FOLDERS {
             root.make_folder(name)?;
         }
+        // Relative, as all that packages are unpacked through.
+        root.link("var/run", "../run")?;
         Ok(root)
     }
 

@@ -1,7 +1,7 @@
 //! Debian's fence_mpath and its watchdog's check, unchanged, on two nodes that share two disks:
 //! the agent finds our `mpathpersist` where it looks for one, and sg_persist says what came of it.
 
-use xtask::error::Result;
+use xtask::error::{Error, Result};
 use xtask::guest::{
     Cluster, DEFAULT_CONFIG, Lab, Lite, Member, Nexus, Persist, Registration, run, until,
 };
@@ -31,11 +31,13 @@ fn two_nodes_fence_each_other() -> Result {
     says(a, "status", a, "Status: ON", 0)?;
     says(a, "on", a, "Success: Powered ON", 0)?;
     a.fence("monitor", a.key)?.succeeded()?;
-    assert!(a.check()? && b.check()?);
+    is_in(a)?;
+    is_in(b)?;
     says(a, "off", b, "Success: Powered OFF", 0)?;
     is_out(&cluster, b, a)?;
     says(a, "status", b, "Status: OFF", 2)?;
-    assert!(a.check()? && !b.check()?);
+    is_in(a)?;
+    b.check()?.ended_with(2)?;
     for path in a.paths.iter().flatten() {
         path.set_running()?;
     }
@@ -47,7 +49,8 @@ fn two_nodes_fence_each_other() -> Result {
     }
     says(b, "off", a, "Success: Powered OFF", 0)?;
     is_out(&cluster, a, b)?;
-    assert!(!a.check()? && b.check()?);
+    is_in(b)?;
+    a.check()?.ended_with(2)?;
     for paths in &a.paths {
         paths[0].set_running()?;
     }
@@ -88,7 +91,8 @@ fn paths_of_a_fenced_node_return_without_a_key() -> Result {
         daemon.await_map(&lun.wwid(), 2)?;
     }
     daemon.explain(is_out(&cluster, a, b))?;
-    assert!(!a.check()? && b.check()?);
+    is_in(b)?;
+    a.check()?.ended_with(2)?;
     // And in again, by all paths.
     says(a, "on", a, "Success: Powered ON", 0)?;
     daemon.explain(everything_is_well(&cluster))
@@ -104,13 +108,20 @@ fn says(on: &Member, action: &str, whom: &Member, line: &str, code: i32) -> Resu
     Ok(())
 }
 
+/// The node's watchdog is content.
+fn is_in(member: &Member) -> Result {
+    let checked = member.check()?.ended_with(0)?;
+    assert_eq!(checked.stderr, "");
+    Ok(())
+}
+
 /// Both nodes are registered by every path, one holds, both write and both watchdogs are content.
 fn everything_is_well(cluster: &Cluster) -> Result {
     let [a, b] = &cluster.members;
     for (member, other) in [(a, b), (b, a)] {
         says(other, "status", member, "Status: ON", 0)?;
         other.fence("monitor", member.key)?.succeeded()?;
-        assert!(member.check()?);
+        is_in(member)?;
     }
     for disk in 0..DISKS {
         assert_eq!(keys(a, b, disk)?, [A, A]);
@@ -174,7 +185,9 @@ fn holder(cluster: &Cluster, disk: usize) -> Result<Nexus> {
         .map(|it| it.relative_target_port);
     let mut paths = a.paths[disk].iter().chain(&b.paths[disk]);
     let found = paths.find(|path| Some(path.relative_target_port()) == port);
-    Ok(found.expect("somebody holds the reservation").clone())
+    found
+        .cloned()
+        .ok_or_else(|| Error::unexpected("nobody holds the reservation"))
 }
 
 /// Whether the target takes a write from this path, by a command of its own.

@@ -40,6 +40,7 @@ mod distribution;
 mod faults;
 mod fence_mpath;
 mod maps;
+mod packages;
 mod persist;
 mod persist_clients;
 mod persist_commands;
