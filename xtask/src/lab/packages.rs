@@ -66,7 +66,6 @@ const LEFT_OUT: &[&str] = &[
     "libdb5.3",
     "libfile-find-rule-perl",
     "libgdbm-compat4",
-    "libgdbm6",
     "libklibc",
     "libnumber-compare-perl",
     "libperl5.36",
