@@ -55,7 +55,9 @@ impl Package {
         manual: "mpathpersist.mpath-pr",
         page: "mpathpersist.8",
         completed: "mpathpersist",
-        relations: "Suggests: multipathd-lite | multipath-tools, sg3-utils\nEnhances: fence-agents\n",
+        relations: "Suggests: multipathd-lite | multipath-tools, sg3-utils
+Enhances: fence-agents
+",
         description: "SCSI persistent reservations on multipath maps
  A drop-in for the mpathpersist of multipath-tools: a map answers like one
  disk, whatever happens to its paths. Where multipath-tools is installed, its
@@ -148,7 +150,8 @@ impl Package {
         };
         Ok(format!(
             "Package: {}\nVersion: {}\nArchitecture: {}\nMaintainer: {MAINTAINER}\n\
-             Installed-Size: {size}\nSection: admin\nPriority: optional\n{depends}{}Description: {}",
+             Installed-Size: {size}\nSection: admin\nPriority: optional\n\
+             {depends}{}Description: {}",
             self.name,
             release.version,
             architecture.trim(),

@@ -89,8 +89,8 @@ impl Drop for Node {
 /// Instead of a configuration.
 const FRESH: &str = "fresh";
 
-/// With the configuration and the program as arguments, each of which may be empty. The overlay's folder stays until the
-/// guest ends: nothing is in it but where the node mounts.
+/// With the configuration and the program as arguments, each of which may be empty. The overlay's
+/// folder stays until the guest ends: nothing is in it but where the node mounts.
 const ENTER: &str = r#"
 set -e
 if [ "$0" = fresh ]; then
