@@ -31,6 +31,7 @@ pub mod scsi;
 pub mod sys;
 mod sysfs;
 pub mod table;
+pub mod udev;
 pub mod uevent;
 
 pub use device_number::{DeviceNumber, ParseDeviceNumberError};

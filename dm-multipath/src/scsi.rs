@@ -4,6 +4,7 @@
 
 mod port;
 mod scan;
+mod timeouts;
 mod vpd;
 mod wwid;
 
@@ -14,8 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub use port::{IsidOrigin, PortIdentity, Transport};
+pub use port::{IsidOrigin, PortIdentity, Transport, read_target_node};
 pub use scan::{read_access, read_handler, read_size, scan};
+pub use timeouts::{PortTimeouts, Timeout};
 pub use vpd::{Designator, designators};
 
 use crate::sys::sg::{SgCommand, SgData};
@@ -146,6 +148,16 @@ pub enum ScsiError {
     NotScsi {
         /// The device.
         device: DeviceNumber,
+    },
+    /// The kernel does not take a value for an attribute.
+    #[error("cannot write '{value}' to {}: {source}", path.display())]
+    Write {
+        /// The attribute.
+        path: PathBuf,
+        /// The value.
+        value: String,
+        /// Why not.
+        source: io::Error,
     },
     /// Its folder could not be read, for example since it has just been removed.
     #[error("cannot read {}: {source}", path.display())]

@@ -73,6 +73,14 @@ impl Bindings {
         Some(&binding.alias)
     }
 
+    /// Adds one that was put on file meanwhile.
+    pub fn add(&mut self, alias: &str, wwid: &str) {
+        self.bindings.push(Binding {
+            alias: alias.to_owned(),
+            wwid: wwid.to_owned(),
+        });
+    }
+
     /// All of them, in file order.
     pub fn iter(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter()

@@ -4,9 +4,10 @@
 //! Reading never fails as a whole: whatever is wrong becomes a [`Problem`] with file and
 //! line, and the rest counts. A value comes from the first of these that has it: the
 //! `multipath` section of the WWID, `overrides`, the `device` sections that match vendor and
-//! product (the last one first), `defaults`, what is built in. Within a section, and between
-//! sections of the same kind, the last line counts; drop-ins come after the main file, in
-//! the order of their names.
+//! product (the last one first), those that are built in for widespread arrays, `defaults`, what
+//! is built in. For timeouts of a path a `protocol` section of `overrides` comes first. Within a
+//! section, and between sections of the same kind, the last line counts; drop-ins come after the
+//! main file, in the order of their names.
 //!
 //! | sections | keywords |
 //! |---|---|
@@ -14,6 +15,7 @@
 //! | defaults | `uxsock_timeout`, `verbosity` |
 //! | defaults, overrides, multipath | `reservation_key` |
 //! | defaults, device, overrides | `all_tg_pt`, `alias_prefix`, `detect_prio`, `detect_pgpolicy` |
+//! | these and protocol | `fast_io_fail_tmo`, `dev_loss_tmo` |
 //! | these and multipath | `user_friendly_names`, `path_grouping_policy`, `path_selector` |
 //! | these and multipath | `prio`, `failback`, `no_path_retry`, `features` |
 //! | multipath | `alias` |
@@ -23,6 +25,7 @@
 mod blacklist;
 mod choices;
 mod file;
+mod hardware;
 mod keyword_value;
 mod keywords;
 mod lookup;
@@ -42,6 +45,7 @@ use std::path::{Path, PathBuf};
 
 pub use blacklist::{Exclusion, PathIdentity};
 pub use choices::{Failback, Features, FindMultipaths, Grouping, NoPathRetry, PathSelector, Prio};
+pub use keyword_value::Limit;
 pub use manual::Keyword;
 pub use origin::{Origin, Section, Setting};
 pub use problem::{Problem, Severity};
@@ -50,7 +54,7 @@ pub use value::KeySetting;
 
 use blacklist::Blacklists;
 use file::Reader;
-use value::{Attributes, DeviceEntry, MultipathEntry};
+use value::{Attributes, DeviceEntry, MultipathEntry, ProtocolEntry};
 
 /// Where the configuration is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +100,9 @@ pub struct Config {
     defaults: Attributes,
     lists: Blacklists,
     overrides: Attributes,
+    protocols: Vec<ProtocolEntry>,
     devices: Vec<DeviceEntry>,
+    hardware: Vec<DeviceEntry>,
     multipaths: Vec<MultipathEntry>,
 }
 
@@ -118,7 +124,9 @@ impl Config {
             }),
             Err(error) => reader.refuse(&files.dir, &error),
         }
-        reader.finish()
+        let mut loaded = reader.finish();
+        loaded.config.hardware = hardware::devices();
+        loaded
     }
 }
 

@@ -98,6 +98,7 @@ multipathd-lite commands (words may be abbreviated as long as they are unambiguo
  setprkey map MAP key KEY[:aptpl]
  add|remove|del|fail|reinstate path PATH
  add|remove|del|suspend|resume|reload map MAP
+ disablequeueing|restorequeueing map MAP | maps
  reconfigure
  shutdown
  ping

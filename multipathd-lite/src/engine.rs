@@ -13,6 +13,7 @@ mod failback;
 mod incidents;
 mod maps;
 mod paths;
+mod queueing;
 #[cfg(test)]
 mod tests;
 mod verdicts;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
+use dm_multipath::scsi::PortTimeouts;
 use dm_multipath::uevent::{Uevent, UeventAction};
 use mpath_state::protocol::Reply;
 
@@ -79,8 +81,10 @@ struct MapNotes {
     look_for_holder: bool,
     /// Its table is to be loaded again, whatever it is.
     is_reload_wanted: bool,
-    /// The work under way is to load a table.
+    /// The work under way is to load a table that differs.
     is_assembly_ordered: bool,
+    /// The work under way is to remove the map.
+    is_removal_ordered: bool,
     /// It is to go.
     is_removal_wanted: bool,
     /// It was removed by somebody: it is not made again by itself.
@@ -101,10 +105,17 @@ struct MapNotes {
     waiting: Vec<ReplyTo>,
     /// Since when no path works.
     dead_since: Option<Instant>,
-    /// Whether it has been told to stop queueing since.
-    has_stopped_queueing: bool,
     /// No path of it can be used.
     is_without_path: bool,
+    /// Whether it has been told not to queue.
+    queueing: queueing::Stopped,
+    /// It is to be compared as a whole with what is configured: it was made by somebody else, or
+    /// the configuration is another one.
+    is_comparison_wanted: bool,
+    /// Whether it has the name that is configured, as far as that is possible.
+    is_name_settled: bool,
+    /// A group that had no working path has one again.
+    has_group_returned: bool,
 }
 
 /// What the engine keeps of a path, beside what is shown.
@@ -116,6 +127,12 @@ struct PathNotes {
     attentions: u32,
     /// The hardware handler that the SCSI layer has attached.
     handler: Option<String>,
+    /// What the array calls the node behind its port.
+    node: String,
+    /// How long its I/O was told to wait for its port.
+    limited: Option<PortTimeouts>,
+    /// It is read again then: udev had not looked at it.
+    look_again_at: Option<Instant>,
     /// When it was found.
     found_at: Instant,
     /// The kernel has been told that it does not work.
@@ -200,6 +217,11 @@ impl Engine {
             Event::LockReleased { stem } => self.lock_released(&stem),
             Event::RulesRead(rules) => {
                 self.rules = Arc::new(*rules);
+                for notes in self.maps.values_mut() {
+                    notes.is_comparison_wanted = true;
+                    notes.is_name_settled = false;
+                }
+                self.rank_paths();
                 self.show_rules();
                 self.look_at_host();
             }
@@ -236,6 +258,7 @@ impl Engine {
             return;
         }
         self.wake_rested();
+        self.look_at_waiting();
         self.stop_queueing_in_time();
         self.note_usable_paths();
         for wwid in std::mem::take(&mut self.doubtful) {
@@ -260,6 +283,7 @@ impl Engine {
         let times = |notes: &MapNotes| [notes.rest_until, notes.look_again_at];
         let rested = self.maps.values().flat_map(times).flatten();
         let due = self.next_check().into_iter().chain(self.next_count());
+        let rested = rested.chain(self.next_look());
         rested.chain(due).chain(self.next_stop()).min()
     }
 
@@ -372,6 +396,13 @@ impl Engine {
             self.map_gone(&wwid);
         }
         for found in read.changed {
+            if let Some(wwid) = found
+                .wwid()
+                .filter(|wwid| !self.model.maps.contains_key(*wwid))
+            {
+                let notes = self.maps.entry(wwid.to_owned()).or_default();
+                notes.is_comparison_wanted = true;
+            }
             self.map_found(found);
         }
     }
@@ -467,6 +498,9 @@ impl PathNotes {
             checking: None,
             attentions: 0,
             handler: None,
+            node: String::new(),
+            limited: None,
+            look_again_at: None,
             found_at: now,
             is_fail_sent: false,
             is_doubtful: false,

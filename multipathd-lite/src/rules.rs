@@ -4,14 +4,16 @@
 //! asks it about paths and maps. [`Rules::load`] reads files; the rest does no I/O.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dm_multipath::scsi::{ScsiDevice, Transport};
+use dm_multipath::scsi::{PortTimeouts, ScsiDevice, Timeout, Transport};
+use dm_multipath::udev::UdevView;
 use mpath_state::StoredKey;
 use mpath_state::bindings::Bindings;
 use mpath_state::config::{
-    Config, FindMultipaths, Grouping, KeySetting, MapIdentity, NoPathRetry, PathIdentity, Settings,
-    Severity,
+    Config, FindMultipaths, Grouping, KeySetting, Limit, MapIdentity, NoPathRetry, PathIdentity,
+    Prio, Settings, Severity,
 };
 use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::wwids::Wwids;
@@ -25,7 +27,7 @@ pub use mpath_state::config::{Failback, Grouping as Policy};
 /// The configuration in force.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    config: Config,
+    config: Arc<Config>,
     bindings: Bindings,
     wwids: Wwids,
     settings: Settings,
@@ -74,11 +76,9 @@ pub struct MapRules {
 /// Where a map's name comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Naming {
-    /// It is configured, or on file: a map of another name is renamed.
+    /// It is configured, on file, or the WWID: a map of another name is renamed.
     Fixed(String),
-    /// It is called by its WWID, unless it has a name already.
-    Wwid,
-    /// The next free one that begins like this, unless it has a name already.
+    /// The next free one that begins like this, unless it has such a name already.
     NextFree {
         /// `mpath`
         prefix: String,
@@ -97,9 +97,9 @@ pub struct Intervals {
 }
 
 impl MapRules {
-    fn of_sandbox() -> Self {
+    fn of_sandbox(wwid: &str) -> Self {
         Self {
-            naming: Naming::Wwid,
+            naming: Naming::Fixed(wwid.to_owned()),
             policy: Policy::Multibus,
             selector: "service-time 0".to_owned(),
             queueing: Queueing::Off,
@@ -136,7 +136,7 @@ impl Rules {
             }
         }
         Self {
-            config: loaded.config,
+            config: Arc::new(loaded.config),
             settings,
             tables: match host.sandbox {
                 None => Tables::Configuration,
@@ -165,9 +165,37 @@ impl Rules {
         &self.settings
     }
 
+    /// A map was given a name, which is on file now.
+    pub fn named(&mut self, wwid: &str, name: &str) {
+        if self.bindings.alias(wwid).is_none() {
+            self.bindings.add(name, wwid);
+        }
+    }
+
+    /// Whether a path's priority is what the array says of it (ALUA), as the kernel shows it;
+    /// otherwise all paths are equal.
+    #[must_use]
+    pub fn is_ranked(&self, device: &ScsiDevice) -> bool {
+        let wwid = device.wwid.as_deref().unwrap_or_default();
+        let identity = identity(wwid, &device.vendor, &device.model);
+        let config = &self.config;
+        let is_wanted =
+            || config.detect_prio(&identity).value || config.prio(&identity).value == Prio::Alua;
+        device.access_state.is_some() && is_wanted()
+    }
+
+    /// Whether udev has to have a look at a device before it can be judged.
+    #[must_use]
+    pub fn is_waiting_for(&self, udev: &UdevView) -> bool {
+        *udev == UdevView::Pending && self.config.has_property_rules()
+    }
+
     /// Why a device is none of the daemon's business; `None` if it is.
     #[must_use]
-    pub fn exclusion(&self, device: &ScsiDevice) -> Option<String> {
+    pub fn exclusion(&self, device: &ScsiDevice, udev: &UdevView) -> Option<String> {
+        if self.is_waiting_for(udev) {
+            return Some("udev has not looked at it yet".to_owned());
+        }
         let Some(wwid) = &device.wwid else {
             return Some("no WWID".to_owned());
         };
@@ -177,9 +205,29 @@ impl Rules {
             vendor: device.vendor.clone(),
             product: device.model.clone(),
             protocol: protocol(&device.transport).to_owned(),
-            properties: None,
+            properties: match udev {
+                UdevView::Done(names) if self.config.has_property_rules() => Some(names.clone()),
+                _ => None,
+            },
         };
         Some(self.config.exclusion(&identity)?.to_string())
+    }
+
+    /// How long I/O of a path is to wait for its port.
+    #[must_use]
+    pub fn timeouts(&self, device: &ScsiDevice) -> PortTimeouts {
+        let wwid = device.wwid.as_deref().unwrap_or_default();
+        let identity = identity(wwid, &device.vendor, &device.model);
+        let protocol = protocol(&device.transport);
+        let timeout = |limit| match limit {
+            Limit::Seconds(seconds) => Timeout::Seconds(seconds),
+            Limit::None => Timeout::Never,
+        };
+        let dev_loss = self.config.dev_loss(&identity, protocol);
+        PortTimeouts {
+            fast_io_fail: Some(timeout(self.config.fast_io_fail(&identity, protocol).value)),
+            dev_loss: dev_loss.map(|setting| timeout(setting.value)),
+        }
     }
 
     /// Whether so many paths with this WWID make a map, which the host may have already.
@@ -195,16 +243,16 @@ impl Rules {
         self.tables == Tables::Sandbox
     }
 
-    /// What a map is to be like; `is_alua`: its paths show how the array likes them.
+    /// What a map is to be like; `is_ranked`: the priorities of its paths are the array's.
     #[must_use]
-    pub fn map(&self, wwid: &str, (vendor, product): (&str, &str), is_alua: bool) -> MapRules {
+    pub fn map(&self, wwid: &str, (vendor, product): (&str, &str), is_ranked: bool) -> MapRules {
         if self.has_fixed_maps() {
-            return MapRules::of_sandbox();
+            return MapRules::of_sandbox(wwid);
         }
         let identity = identity(wwid, vendor, product);
         let config = &self.config;
-        let detected = is_alua.then_some(Grouping::GroupByPrio);
-        let failback = is_alua.then_some(Failback::Immediate);
+        let detected = is_ranked.then_some(Grouping::GroupByPrio);
+        let failback = is_ranked.then_some(Failback::Immediate);
         let polling_s = config.polling_interval_s().value;
         MapRules {
             naming: self.naming(wwid, &identity),
@@ -225,7 +273,7 @@ impl Rules {
             return Naming::Fixed(alias);
         }
         if !self.config.user_friendly_names(identity).value {
-            return Naming::Wwid;
+            return Naming::Fixed(wwid.to_owned());
         }
         match self.bindings.alias(wwid) {
             Some(alias) => Naming::Fixed(alias.to_owned()),

@@ -18,11 +18,12 @@ mod sandbox_check;
 pub mod table;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dm_multipath::DeviceNumber;
+use dm_multipath::scsi::PortTimeouts;
 use mpath_state::StoredKey;
 use mpathpersist::{Holder, Host, Settled};
 use scsi_pr::ReservationKey;
@@ -125,12 +126,21 @@ pub struct WorkOrder {
     pub look_for_holder: bool,
     /// The table that it is to have, if it is to have another.
     pub assemble: Option<Assembly>,
-    /// The name that it is to have, if another.
-    pub rename: Option<String>,
+    /// Where its name comes from, if it may have to have another.
+    pub rename: Option<Naming>,
     /// The paths that are to be put to use again once they are settled.
     pub reinstate: Vec<DeviceNumber>,
     /// Whether it is to go.
-    pub remove: bool,
+    pub remove: Option<Removal>,
+}
+
+/// Why a map is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// A client wants it.
+    Asked,
+    /// Its last path is gone.
+    NoPaths,
 }
 
 /// A table to be made.
@@ -142,6 +152,10 @@ pub struct Assembly {
     pub rules: MapRules,
     /// The hardware handler that the paths have.
     pub handler: Option<String>,
+    /// When it is to be loaded.
+    pub effort: Effort,
+    /// The paths of the group that is to stay in use; none: the best group.
+    pub used: BTreeSet<DeviceNumber>,
     /// The paths it is made of.
     pub paths: Vec<Member>,
 }
@@ -154,6 +168,15 @@ impl Assembly {
     }
 }
 
+/// When a table is to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// If it differs from the one that the map has.
+    IfDifferent,
+    /// In any case.
+    Always,
+}
+
 /// A path for a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -161,6 +184,10 @@ pub struct Member {
     pub device: DeviceNumber,
     /// More is better.
     pub priority: i32,
+    /// The target port group of its port.
+    pub port_group: Option<u16>,
+    /// The node behind its target port.
+    pub node: String,
     /// Whether it works.
     pub health: Health,
     /// Whether its registration is settled already.
@@ -187,6 +214,8 @@ pub struct WorkReport {
     pub reinstated: Vec<DeviceNumber>,
     /// Whether its table was made or changed.
     pub is_loaded: bool,
+    /// The name that it has on file, if it was given one.
+    pub named: Option<String>,
     /// Whether it was removed.
     pub is_removed: bool,
     /// Whether it was recovered, if it was to be.
@@ -223,6 +252,13 @@ pub enum Deed {
         map: DeviceNumber,
         /// What.
         text: String,
+    },
+    /// Sets how long I/O of a path waits for its port.
+    Limit {
+        /// The path.
+        path: DeviceNumber,
+        /// How long.
+        timeouts: PortTimeouts,
     },
     /// Suspends the map.
     Suspend(DeviceNumber),

@@ -31,10 +31,13 @@ mod map;
 mod multipathd;
 mod nexus;
 mod node;
+mod port_group;
 pub mod shell;
+mod udev;
 mod wait;
 mod witness;
 mod witness_text;
+mod writer;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,8 +54,11 @@ pub use map::Map;
 pub use multipathd::Multipathd;
 pub use nexus::Nexus;
 pub use node::{Home, Node, Persist};
+pub use port_group::{PortGroup, PortState};
+pub use udev::WithoutUdev;
 pub use wait::until;
 pub use witness::{Answer, Keys, Registration, Reservation, Witness};
+pub use writer::Writer;
 
 /// A scenario's claim on the guest.
 #[derive(Debug)]
@@ -129,18 +135,22 @@ impl Lab {
     /// # Errors
     /// If others are at work, or the file cannot be written.
     pub fn write_config(&self, text: &str) -> Result {
-        if matches!(self.claim, Claim::Shared(_)) {
+        if !self.is_alone() {
             return Err(Error::unexpected(
                 "a configuration concerns all: claim the lab alone",
             ));
         }
         std::fs::write(CONFIG, text).context(|| format!("cannot write {CONFIG}"))
     }
+
+    fn is_alone(&self) -> bool {
+        matches!(self.claim, Claim::Alone(_))
+    }
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if matches!(self.claim, Claim::Alone(_)) {
+        if self.is_alone() {
             let _ = std::fs::write(CONFIG, DEFAULT_CONFIG);
             let _ = std::fs::remove_file("/etc/multipath/prkeys");
         }

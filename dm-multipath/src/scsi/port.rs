@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use super::{Hctl, vpd};
+use super::{Hctl, ScsiDevice, block_folder, vpd};
 use crate::{Roots, sysfs};
 
 /// What a device is reached over.
@@ -65,6 +65,34 @@ pub enum IsidOrigin {
     OpenIscsi,
     /// It is not known, or it is a target's port.
     Unknown,
+}
+
+/// What the array calls itself: the node behind its ports, so that paths to one controller or one
+/// array are told from those to another. Where it has no such name, the SCSI address of its port.
+pub fn read_target_node(roots: &Roots, device: &ScsiDevice) -> String {
+    let folder = block_folder(roots, device.device).and_then(|block| {
+        let folder = block.join("device");
+        super::canonical(&folder)
+    });
+    let folder = folder.unwrap_or_default();
+    let named =
+        |name: &str, class: &str| class_text(sysfs::ancestor(&folder, name)?, class, "node_name");
+    let fibre_channel =
+        || named("target", "fc_transport").or_else(|| named("rport-", "fc_remote_ports"));
+    let port = || match device.target_port.as_ref()? {
+        PortIdentity::Iscsi { name, .. } => Some(name.clone()),
+        PortIdentity::Sas { address } => Some(format!("0x{address:016x}")),
+        PortIdentity::FibreChannel { .. } => None,
+    };
+    let Hctl {
+        host,
+        channel,
+        target,
+        ..
+    } = device.hctl;
+    fibre_channel()
+        .or_else(port)
+        .unwrap_or_else(|| format!("{host}:{channel}:{target}"))
 }
 
 /// What there is to know about both ports.

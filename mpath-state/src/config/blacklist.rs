@@ -133,12 +133,14 @@ impl Blacklists {
         let properties = path.properties.as_ref()?;
         let is_match = |rule: &&Rule| properties.iter().any(|name| rule.pattern.is_match(name));
         let wanted = self.wanted_properties();
-        if wanted.iter().any(is_match) {
+        let found = wanted.iter().find(|rule| is_match(rule));
+        // Nearly every disk has what is built in: that is no exception from a rule.
+        if found.is_some_and(|rule| rule.place.is_some()) {
             return None;
         }
         let unwanted = self.blacklist.property.iter().find(is_match);
-        let rule = unwanted.or_else(|| wanted.first().copied())?;
-        Some(rule.exclusion("property"))
+        let missing = wanted.first().copied().filter(|_| found.is_none());
+        Some(unwanted.or(missing)?.exclusion("property"))
     }
 }
 

@@ -17,6 +17,10 @@ pub enum Grouping {
     Multibus,
     /// Paths of the same priority in one group.
     GroupByPrio,
+    /// Paths of the same target port group in one group.
+    GroupByTpg,
+    /// Paths to the same target node in one group.
+    GroupByNodeName,
 }
 
 /// What chooses among the paths of a group (`path_selector`): a name, a count of arguments and
@@ -53,6 +57,9 @@ pub enum Failback {
     Immediate,
     /// So many seconds after the best group came back.
     Seconds(u32),
+    /// When the first path of the best group comes back, but not when another node has moved the
+    /// array over.
+    Followover,
 }
 
 /// Where priorities come from (`prio`).
@@ -96,10 +103,13 @@ impl KeywordValue for Grouping {
             "failover" => Read::as_is(Self::Failover),
             "multibus" => Read::as_is(Self::Multibus),
             "group_by_prio" => Read::as_is(Self::GroupByPrio),
-            "group_by_tpg" => Read::instead(Self::GroupByPrio, text),
-            "group_by_serial" | "group_by_node_name" => Read::instead(Self::Failover, text),
+            "group_by_tpg" => Read::as_is(Self::GroupByTpg),
+            "group_by_node_name" => Read::as_is(Self::GroupByNodeName),
+            // All paths of a map have one serial number.
+            "group_by_serial" => Read::instead(Self::Multibus, text),
             _ => Err(format!(
-                "'{text}' is none of failover, multibus, group_by_prio"
+                "'{text}' is none of failover, multibus, group_by_prio, group_by_tpg, \
+                 group_by_node_name"
             )),
         }
     }
@@ -109,6 +119,8 @@ impl KeywordValue for Grouping {
             Self::Failover => "failover",
             Self::Multibus => "multibus",
             Self::GroupByPrio => "group_by_prio",
+            Self::GroupByTpg => "group_by_tpg",
+            Self::GroupByNodeName => "group_by_node_name",
         };
         text.to_owned()
     }
@@ -215,11 +227,11 @@ impl KeywordValue for Failback {
         match text {
             "manual" => Read::as_is(Self::Manual),
             "immediate" | "0" => Read::as_is(Self::Immediate),
-            "followover" => Read::instead(Self::Manual, text),
+            "followover" => Read::as_is(Self::Followover),
             _ => match text.parse() {
                 Ok(seconds) => Read::as_is(Self::Seconds(seconds)),
                 Err(_) => Err(format!(
-                    "'{text}' is none of manual, immediate, a number of seconds"
+                    "'{text}' is none of manual, immediate, followover, a number of seconds"
                 )),
             },
         }
@@ -230,6 +242,7 @@ impl KeywordValue for Failback {
             Self::Manual => "manual".to_owned(),
             Self::Immediate => "immediate".to_owned(),
             Self::Seconds(seconds) => seconds.to_string(),
+            Self::Followover => "followover".to_owned(),
         }
     }
 }
@@ -321,27 +334,27 @@ mod tests {
 
     #[test]
     fn values_are_read_and_shown() {
-        for same in ["failover", "multibus", "group_by_prio"] {
+        for same in ["failover", "multibus", "group_by_prio", "group_by_tpg"] {
             check::<Grouping>(same, same);
         }
-        check::<Grouping>("group_by_tpg", "~group_by_prio");
-        check::<Grouping>("group_by_serial", "~failover");
+        check::<Grouping>("group_by_node_name", "group_by_node_name");
+        check::<Grouping>("group_by_serial", "~multibus");
         check::<Grouping>(
             "multi",
-            "'multi' is none of failover, multibus, group_by_prio",
+            "'multi' is none of failover, multibus, group_by_prio, group_by_tpg, \
+             group_by_node_name",
         );
         for same in ["fail", "queue", "12"] {
             check::<NoPathRetry>(same, same);
         }
         check::<NoPathRetry>("0", "fail");
         check::<NoPathRetry>("-1", "'-1' is none of fail, queue, a number of checks");
-        for same in ["manual", "immediate", "30"] {
+        for same in ["manual", "immediate", "30", "followover"] {
             check::<Failback>(same, same);
         }
-        check::<Failback>("followover", "~manual");
         check::<Failback>(
             "soon",
-            "'soon' is none of manual, immediate, a number of seconds",
+            "'soon' is none of manual, immediate, followover, a number of seconds",
         );
         check::<Prio>("const", "const");
         check::<Prio>("sysfs", "alua");

@@ -10,7 +10,7 @@ use super::blacklist::{DeviceRule, Rule, RuleSet};
 use super::keywords::{Meaning, Scope};
 use super::pattern::Pattern;
 use super::settings::{HookEntry, Settings};
-use super::value::{Attributes, DeviceEntry, MultipathEntry, Place, Taken};
+use super::value::{Attributes, DeviceEntry, MultipathEntry, Place, ProtocolEntry, Taken};
 use super::{Config, Loaded, Problem, Severity};
 use crate::words::{Word, split};
 
@@ -76,7 +76,7 @@ struct FileReader<'a> {
     line: usize,
     /// The sections that this line is in, from the outermost.
     open: Vec<Open>,
-    /// The `device` or `multipath` section that this line is in.
+    /// The `device`, `multipath` or `protocol` section that this line is in.
     entry: Entry,
 }
 
@@ -93,6 +93,7 @@ struct Open {
 #[derive(Default)]
 struct Entry {
     wwid: Option<String>,
+    protocol: Option<String>,
     vendor: Option<Pattern>,
     product: Option<Pattern>,
     product_blacklist: Option<Rule>,
@@ -266,6 +267,10 @@ impl FileReader<'_> {
                 entry.wwid = Some(value.to_owned());
                 Taken::AsIs
             }
+            (Scope::Protocol, "type") => {
+                entry.protocol = Some(value.to_owned());
+                Taken::AsIs
+            }
             (Scope::Device, "vendor") => keep(&mut entry.vendor, Pattern::new(value)),
             (Scope::Device, "product") => keep(&mut entry.product, Pattern::new(value)),
             (Scope::Device, "product_blacklist") => {
@@ -303,6 +308,7 @@ impl FileReader<'_> {
             Scope::Multipath => self.finish_multipath(entry, open.line),
             Scope::Device => self.finish_device(entry, open.line),
             Scope::Hook => self.finish_hook(entry, open.line),
+            Scope::Protocol => self.finish_protocol(entry, open.line),
             _ => self.finish_blacklist_device(scope, entry, open.line),
         }
     }
@@ -322,6 +328,20 @@ impl FileReader<'_> {
         match entry.hook.finish() {
             Ok(hook) => self.reader.settings.hooks.extend(hook),
             Err(lack) => self.error(format!("hook of line {line} {lack}, ignored")),
+        }
+    }
+
+    fn finish_protocol(&mut self, entry: Entry, line: usize) {
+        let attributes = entry.attributes;
+        match entry.protocol {
+            Some(protocol) => {
+                let entry = ProtocolEntry {
+                    protocol,
+                    attributes,
+                };
+                self.reader.config.protocols.push(entry);
+            }
+            None => self.error(format!("protocol of line {line} has no type, ignored")),
         }
     }
 

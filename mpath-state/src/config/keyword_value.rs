@@ -44,6 +44,15 @@ pub(super) struct MapName(pub(super) String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seconds(pub(super) u32);
 
+/// How long something that a path waits for may take (`fast_io_fail_tmo`, `dev_loss_tmo`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// So many seconds.
+    Seconds(u32),
+    /// For ever: `off` of the one, `infinity` of the other.
+    None,
+}
+
 /// How long a client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientTimeout {
@@ -105,6 +114,25 @@ impl KeywordValue for Seconds {
 
     fn shown(&self) -> String {
         self.0.to_string()
+    }
+}
+
+impl KeywordValue for Limit {
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        match text {
+            "off" | "infinity" => Read::as_is(Self::None),
+            _ => match text.parse() {
+                Ok(seconds) => Read::as_is(Self::Seconds(seconds)),
+                Err(_) => Err(format!("'{text}' is not a number of seconds")),
+            },
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Seconds(seconds) => seconds.to_string(),
+            Self::None => "infinity".to_owned(),
+        }
     }
 }
 

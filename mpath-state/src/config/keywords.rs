@@ -73,6 +73,7 @@ impl Scope {
             self,
             Self::Device
                 | Self::Multipath
+                | Self::Protocol
                 | Self::BlacklistDevice
                 | Self::ExceptionsDevice
                 | Self::Hook
@@ -152,7 +153,8 @@ impl Scope {
             Self::BlacklistDevice | Self::ExceptionsDevice => (&["vendor", "product"], &[], &[]),
             Self::Settings => (&["metrics_file"], &[], &[]),
             Self::Hook => (&["command", "events", "timeout"], &[], &[]),
-            Self::Top | Self::Devices | Self::Multipaths | Self::Protocol => (&[], &[], &[]),
+            Self::Protocol => (MEANT_PROTOCOL, &[], &[]),
+            Self::Top | Self::Devices | Self::Multipaths => (&[], &[], &[]),
         };
         own.iter().chain(per_path).chain(per_map).copied()
     }
@@ -234,6 +236,8 @@ const MEANT_PER_PATH: &[&str] = &[
     "detect_prio",
     "detect_pgpolicy",
     "all_tg_pt",
+    "fast_io_fail_tmo",
+    "dev_loss_tmo",
 ];
 
 const MEANT_DEFAULTS: &[&str] = &[
@@ -280,8 +284,6 @@ const PER_PATH: &[&str] = &[
     "getuid_callout",
     "path_checker",
     "checker",
-    "fast_io_fail_tmo",
-    "dev_loss_tmo",
     "eh_deadline",
     "retain_attached_hw_handler",
     "detect_checker",
@@ -330,7 +332,9 @@ const DEVICE: &[&str] = &["revision", "hardware_handler", "vpd_vendor"];
 
 const BLACKLIST: &[&str] = &["devnode", "wwid", "property", "protocol"];
 
-const PROTOCOL: &[&str] = &["type", "fast_io_fail_tmo", "dev_loss_tmo", "eh_deadline"];
+const MEANT_PROTOCOL: &[&str] = &["type", "fast_io_fail_tmo", "dev_loss_tmo"];
+
+const PROTOCOL: &[&str] = &["eh_deadline"];
 
 #[cfg(test)]
 mod tests {

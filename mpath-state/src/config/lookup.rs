@@ -4,7 +4,7 @@ use super::blacklist::{Exclusion, PathIdentity};
 use super::choices::{
     Failback, Features, FindMultipaths, Grouping, NoPathRetry, PathSelector, Prio,
 };
-use super::keyword_value::{ClientTimeout, LogLevel, Seconds};
+use super::keyword_value::{ClientTimeout, Limit, LogLevel, Seconds};
 use super::value::{Attributes, KeySetting, Sourced};
 use super::{Config, MIN_UXSOCK_TIMEOUT_MS, MapIdentity, Section, Setting};
 
@@ -125,6 +125,36 @@ impl Config {
         self.first(map, |set| set.features.as_ref(), Features::default())
     }
 
+    /// How long I/O of a path of this protocol (`scsi:fcp`, …) waits for a lost port before it
+    /// fails, so that another path is tried; built in: 5 s.
+    #[must_use]
+    pub fn fast_io_fail(&self, map: &MapIdentity, protocol: &str) -> Setting<Limit> {
+        self.of_path(map, protocol, |set| set.fast_io_fail_tmo.as_ref())
+            .unwrap_or_else(|| Setting::built_in(Limit::Seconds(FAST_IO_FAIL_S)))
+    }
+
+    /// How long a lost port is waited for before its paths are removed; `None`: what the
+    /// transport has counts.
+    #[must_use]
+    pub fn dev_loss(&self, map: &MapIdentity, protocol: &str) -> Option<Setting<Limit>> {
+        self.of_path(map, protocol, |set| set.dev_loss_tmo.as_ref())
+    }
+
+    fn of_path<T: Clone>(
+        &self,
+        map: &MapIdentity,
+        protocol: &str,
+        pick: fn(&Attributes) -> Option<&Sourced<T>>,
+    ) -> Option<Setting<T>> {
+        let mut entries = self.protocols.iter().rev();
+        let of_protocol = entries.find_map(|entry| {
+            let picked = pick(&entry.attributes).filter(|_| entry.protocol == protocol)?;
+            let protocol = protocol.to_owned();
+            Some(picked.setting(Section::Protocol { protocol }))
+        });
+        of_protocol.or_else(|| self.configured(map, pick))
+    }
+
     /// `None`: nobody has configured it.
     fn configured<T: Clone>(
         &self,
@@ -147,10 +177,20 @@ impl Config {
                 .filter(|entry| entry.is_match(map));
             entries.find_map(|entry| Some(pick(&entry.attributes)?.setting(entry.section())))
         };
+        let hardware = || {
+            let mut entries = self
+                .hardware
+                .iter()
+                .rev()
+                .filter(|entry| entry.is_match(map));
+            let found = entries.find_map(|entry| pick(&entry.attributes))?;
+            Some(Setting::built_in(found.value.clone()))
+        };
         let defaults = || Some(pick(&self.defaults)?.setting(Section::Defaults));
         multipath()
             .or_else(overrides)
             .or_else(device)
+            .or_else(hardware)
             .or_else(defaults)
     }
 
@@ -178,6 +218,19 @@ impl Config {
     #[must_use]
     pub fn exclusion(&self, path: &PathIdentity) -> Option<Exclusion> {
         self.lists.exclusion(path)
+    }
+
+    /// Whether somebody has configured rules about udev's properties. What is built in does not
+    /// matter: a device without the identity that it asks for has no WWID either.
+    #[must_use]
+    pub fn has_property_rules(&self) -> bool {
+        let lists = &self.lists;
+        let mut rules = lists
+            .blacklist
+            .property
+            .iter()
+            .chain(&lists.exceptions.property);
+        rules.any(|rule| rule.place.is_some())
     }
 
     /// Which devices become maps; built in: strict.
@@ -238,5 +291,6 @@ impl Config {
 
 /// multipath-tools' defaults.
 pub(super) const POLLING_INTERVAL_S: u32 = 5;
+const FAST_IO_FAIL_S: u32 = 5;
 const POLLING_GROWTH: u32 = 4;
 const VERBOSITY: u8 = 2;

@@ -68,6 +68,11 @@ pub enum Section {
     },
     /// `overrides`
     Overrides,
+    /// `protocol` in `overrides`
+    Protocol {
+        /// The protocol it is for.
+        protocol: String,
+    },
     /// `multipath` in `multipaths`
     Multipath {
         /// The map it is for.
@@ -97,6 +102,7 @@ impl fmt::Display for Section {
             Self::Defaults => f.write_str("defaults"),
             Self::Device { vendor, product } => write!(f, "device {vendor} {product}"),
             Self::Overrides => f.write_str("overrides"),
+            Self::Protocol { protocol } => write!(f, "overrides, protocol {protocol}"),
             Self::Multipath { wwid } => write!(f, "multipath {wwid}"),
         }
     }

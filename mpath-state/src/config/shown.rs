@@ -23,7 +23,7 @@ impl fmt::Display for Config {
             .collect();
         write_rules(f, &self.lists.exceptions, &wanted)?;
         f.write_str("}\ndevices {\n")?;
-        for device in &self.devices {
+        for device in self.hardware.iter().chain(&self.devices) {
             let of = [
                 ("vendor", device.vendor.to_string()),
                 ("product", device.product.to_string()),
@@ -32,6 +32,10 @@ impl fmt::Display for Config {
         }
         f.write_str("}\noverrides {\n")?;
         write_words(f, 1, &self.overrides.shown())?;
+        for protocol in &self.protocols {
+            let of = [("type", protocol.protocol.clone())];
+            write_section(f, "protocol", &of, &protocol.attributes)?;
+        }
         f.write_str("}\nmultipaths {\n")?;
         for multipath in &self.multipaths {
             let of = [("wwid", multipath.wwid.clone())];
@@ -84,6 +88,10 @@ impl Config {
                 nothing.reservation_key(&map).value.shown(),
             ),
             ("all_tg_pt", nothing.all_tg_pt(&map).value.shown()),
+            (
+                "fast_io_fail_tmo",
+                nothing.fast_io_fail(&map, "").value.shown(),
+            ),
             ("uxsock_timeout", self.uxsock_timeout_ms().value.to_string()),
         ];
         for (keyword, value) in self.defaults.shown() {

@@ -1,5 +1,7 @@
 //! Files in, values with their origins and problems out.
 
+mod paths;
+
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -244,14 +246,13 @@ fn what_multipath_tools_prints_as_its_configuration_is_read_without_an_error() {
 fn keywords_without_meaning_here_are_noticed_once() {
     let text = "defaults {\n checker_timeout 5\n path_checker tur\n path_checker tur\n}\n\
                 overrides {\n no_path_retry fail\n \
-                protocol {\n type scsi:fcp\n dev_loss_tmo 5\n }\n}\n\
+                protocol {\n type scsi:fcp\n eh_deadline 5\n }\n}\n\
                 devices {\n device {\n vendor a\n product b\n path_checker rdac\n }\n}\n\
                 blacklist {\n devnode \"^sda\"\n device {\n vendor c\n }\n protocol scsi:usb\n}\n\
                 blacklist_exceptions {\n property x\n}\n";
     assert_snapshot!(shown(text), @r"
     multipath.conf:3: notice: 'path_checker' has no effect here
-    multipath.conf:9: notice: 'type' has no effect here
-    multipath.conf:10: notice: 'dev_loss_tmo' has no effect here
+    multipath.conf:10: notice: 'eh_deadline' has no effect here
     ");
 }
 
@@ -470,7 +471,7 @@ fn properties_exclude_and_are_wanted() {
     -
     blacklisted by property "(SCSI_IDENT_|ID_WWN)" (built in)
     blacklisted by property "ID_ATA" (multipath.conf:6)
-    -
+    blacklisted by property "ID_ATA" (multipath.conf:6)
     blacklisted by property "ID_MINE" (multipath.conf:2)
     -
     "#);
@@ -570,9 +571,14 @@ fn the_daemon_is_as_configured() {
 
 #[test]
 fn what_is_shown_is_read_again_as_the_same() {
+    let read = |text: &str| {
+        let mut reader = Reader::default();
+        reader.read(Path::new("multipath.conf"), text);
+        reader.finish()
+    };
     for text in ["", EVERYWHERE, LISTS, TUNED] {
         let shown = load(text).config.to_string();
-        let again = load(&shown);
+        let again = read(&shown);
         assert_eq!(again.problems, [], "{shown}");
         let again = again.config.to_string();
         // What is built in stands there twice now.

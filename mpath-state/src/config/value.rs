@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::choices::{
     Failback, Features, FindMultipaths, Grouping, NoPathRetry, PathSelector, Prio,
 };
-use super::keyword_value::{ClientTimeout, KeywordValue, LogLevel, MapName, Read, Seconds};
+use super::keyword_value::{ClientTimeout, KeywordValue, Limit, LogLevel, MapName, Read, Seconds};
 use super::pattern::Pattern;
 use super::{MapIdentity, Origin, Section, Setting, Severity};
 use crate::{NotAKey, StoredKey};
@@ -132,6 +132,8 @@ attributes! {
     alias_prefix: MapName,
     reservation_key: KeySetting,
     all_tg_pt: bool,
+    fast_io_fail_tmo: Limit,
+    dev_loss_tmo: Limit,
     uxsock_timeout: ClientTimeout,
 }
 
@@ -151,6 +153,13 @@ fn take<T: KeywordValue>(slot: &mut Option<Sourced<T>>, text: &str, place: Place
 #[derive(Clone, Debug)]
 pub(super) struct MultipathEntry {
     pub(super) wwid: String,
+    pub(super) attributes: Attributes,
+}
+
+/// A `protocol` section of `overrides`.
+#[derive(Clone, Debug)]
+pub(super) struct ProtocolEntry {
+    pub(super) protocol: String,
     pub(super) attributes: Attributes,
 }
 

@@ -45,6 +45,8 @@ pub enum Command {
     Path(Verb, String),
     /// `suspend map NAME` and other verbs on one map.
     Map(Verb, String),
+    /// `disablequeueing maps`, `restorequeueing maps`: on all maps.
+    Maps(Verb),
     /// `reconfigure`: read multipath.conf again.
     Reconfigure,
     /// `shutdown`: end, leaving maps and registrations as they are.
@@ -204,6 +206,7 @@ impl fmt::Display for Command {
             Self::UnsetPrHold(map) => write!(f, "unsetprhold map {}", quote(map)),
             Self::Path(verb, path) => write!(f, "{verb} path {}", quote(path)),
             Self::Map(verb, map) => write!(f, "{verb} map {}", quote(map)),
+            Self::Maps(verb) => write!(f, "{verb} maps"),
             Self::Reconfigure => f.write_str("reconfigure"),
             Self::Shutdown => f.write_str("shutdown"),
             Self::Ping => f.write_str("ping"),
@@ -288,6 +291,8 @@ impl FromStr for Command {
             ("shutdown", []) => Ok(Self::Shutdown),
             ("ping", []) => Ok(Self::Ping),
             ("help", []) => Ok(Self::Help),
+            ("disablequeueing", ["maps"]) => Ok(Self::Maps(Verb::DisableQueueing)),
+            ("restorequeueing", ["maps"]) => Ok(Self::Maps(Verb::RestoreQueueing)),
             (verb, ["path", path]) => parse_path_verb(verb, path).ok_or_else(unknown),
             (verb, ["map", map, rest @ ..]) => {
                 parse_map_verb(verb, map, rest).unwrap_or_else(|| Err(unknown()))

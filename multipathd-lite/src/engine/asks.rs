@@ -38,6 +38,13 @@ impl Engine {
             Command::UnsetPrKey(map) => return self.store_key(&map, None, reply),
             Command::Path(verb, path) => return self.asked_of_path(verb, &path, reply),
             Command::Map(verb, map) => return self.asked_of_map(verb, &map, reply),
+            Command::Maps(verb) => {
+                let maps: Vec<Arc<Map>> = self.model.maps.values().cloned().collect();
+                for map in maps {
+                    self.change_queueing(&map, verb, None);
+                }
+                None
+            }
             // Answered from the snapshot.
             _ => Some("not a change".to_owned()),
         };
@@ -217,6 +224,9 @@ impl Engine {
                 self.wait_for_work(&wwid, reply);
             }
             (Verb::Add, _) => self.answers.push((reply, Reply::Ok)),
+            (Verb::DisableQueueing | Verb::RestoreQueueing, _) => {
+                self.change_queueing(&map, verb, Some(reply));
+            }
             _ => self.refuse(reply, format!("{name}: not possible")),
         }
     }
@@ -279,7 +289,7 @@ impl Engine {
                 Deed::StoreKey(key) => map.pr.configured = *key,
                 Deed::Suspend(_) => map.suspended = true,
                 Deed::Resume(_) => map.suspended = false,
-                Deed::Message { .. } | Deed::Remember { .. } => {}
+                Deed::Message { .. } | Deed::Remember { .. } | Deed::Limit { .. } => {}
             }
         }
         if let Deed::Message { .. } = deed {

@@ -10,7 +10,6 @@ use mpath_state::PrStatus;
 use scsi_pr::{ReservationKey, UnitAttention};
 
 use super::Engine;
-use super::paths::priority;
 use crate::event::Checked;
 use crate::model::{CheckState, Map, Path, Schedule, Settling};
 use crate::tasks::{CheckOrder, Question, Task};
@@ -246,10 +245,15 @@ impl Engine {
         if state.is_none() || known.is_none_or(is_same) {
             return;
         }
+        let Some(mut scsi) = known.map(|path| path.scsi.clone()) else {
+            return;
+        };
+        scsi.access_state.clone_from(state);
+        scsi.preferred = *preferred;
+        let priority = self.priority(&scsi);
         if let Some(path) = self.model_mut().path_mut(device) {
-            path.scsi.access_state.clone_from(state);
-            path.scsi.preferred = *preferred;
-            path.priority = priority(&path.scsi);
+            path.scsi = scsi;
+            path.priority = priority;
         }
     }
 

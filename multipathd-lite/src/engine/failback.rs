@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use dm_multipath::DeviceNumber;
 use dm_multipath::table::{GroupState, PathState};
 
 use super::Engine;
@@ -23,12 +24,14 @@ impl Engine {
         let (Some(number), Some(device)) = (better, map.device) else {
             notes.better_since = None;
             notes.is_switch_sent = false;
+            notes.has_group_returned = false;
             return;
         };
         let since = *notes.better_since.get_or_insert(now);
         let due = match failback {
             Failback::Manual => return,
-            Failback::Immediate => since,
+            Failback::Followover if !notes.has_group_returned => return,
+            Failback::Immediate | Failback::Followover => since,
             Failback::Seconds(seconds) => since + Duration::from_secs(seconds.into()),
         };
         if due > now {
@@ -47,6 +50,28 @@ impl Engine {
             },
             reply_to: None,
         }));
+    }
+
+    /// Notes whether one of these paths, which have just been reinstated, is the first that works
+    /// in its group.
+    pub(super) fn note_returned_groups(&mut self, wwid: &str, reinstated: &[DeviceNumber]) {
+        let Some(map) = self.model.maps.get(wwid) else {
+            return;
+        };
+        let is_active = |device: &DeviceNumber| {
+            let path = self.model.paths.get(device);
+            path.is_some_and(|path| path.dm_state == Some(PathState::Active))
+        };
+        let has_returned = |group: &Group| {
+            let mut paths = group.paths.iter();
+            paths.any(|path| reinstated.contains(path)) && !group.paths.iter().any(is_active)
+        };
+        if map.groups.iter().any(has_returned) {
+            self.maps
+                .entry(wwid.to_owned())
+                .or_default()
+                .has_group_returned = true;
+        }
     }
 
     /// The number of the best group that works, counted from 1, if another one is in use.

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dm_multipath::DeviceNumber;
-use dm_multipath::table::PathState;
+use dm_multipath::table::{GroupState, PathState};
 use mpath_state::PrStatus;
 use mpathpersist::Holder;
 
-use super::Engine;
+use super::{Engine, MapNotes};
 use crate::event::BooksRead;
-use crate::model::{CheckState, Group, Map, Path, PathUse, Queueing, Settling};
-use crate::rules::{MapRules, Naming};
+use crate::model::{CheckState, Group, Map, Path, PathUse, Settling};
+use crate::rules::{Failback, MapRules, Naming};
 use crate::tasks::check::SLOW;
-use crate::tasks::{Assembly, Deed, Errand, FoundMap, Health, Member, Task, WorkOrder, table};
+use crate::tasks::{Assembly, Effort, FoundMap, Health, Member, Removal, Task, WorkOrder, table};
 
 impl Engine {
     /// A map is there, as the kernel has it now.
@@ -53,7 +53,8 @@ impl Engine {
             let usage = PathUse::Map(wwid.clone());
             for device in members {
                 let fits = self.model.paths.get(&device);
-                let fits = fits.is_some_and(|path| self.rules.exclusion(&path.scsi).is_none());
+                let fits =
+                    fits.is_some_and(|path| self.rules.exclusion(&path.scsi, &path.udev).is_none());
                 if fits && let Some(path) = self.model_mut().path_mut(device) {
                     path.usage = usage.clone();
                 }
@@ -138,6 +139,7 @@ impl Engine {
             self.fail_back(wwid);
             return;
         };
+        let is_different = self.is_different(&order);
         for device in &order.settle {
             if let Some(path) = self.model_mut().path_mut(*device) {
                 path.settling = Settling::UnderWay;
@@ -145,7 +147,11 @@ impl Engine {
         }
         let notes = self.maps.entry(wwid.to_owned()).or_default();
         notes.is_busy = true;
-        notes.is_assembly_ordered = order.assemble.is_some();
+        // A mere comparison may well end without a new table.
+        notes.is_assembly_ordered = order.assemble.is_some() && is_different;
+        notes.is_removal_ordered = order.remove.is_some();
+        notes.is_name_settled |= order.rename.is_some();
+        notes.is_comparison_wanted &= order.assemble.is_none();
         notes.look_again_at = None;
         notes.look_for_holder = false;
         notes.is_reload_wanted = false;
@@ -171,7 +177,8 @@ impl Engine {
         if map.is_none() && (notes.is_unwanted || !members.iter().any(|path| works(path))) {
             return None;
         }
-        let rules = self.rules_of(wwid);
+        let mut rules = self.rules_of(wwid);
+        rules.queueing = self.queueing_now(wwid, rules.queueing);
         let works = |path: &&&Arc<Path>| {
             let notes = self.paths.get(&path.scsi.device);
             works(path) && notes.is_none_or(|notes| !notes.is_doubtful)
@@ -180,7 +187,8 @@ impl Engine {
         let settle = settle.filter(|path| is_to_be_settled(path));
         let is_failed = |path: &&&Arc<Path>| path.dm_state == Some(PathState::Failed);
         let reinstate = members.iter().filter(works).filter(is_failed);
-        let is_removal = notes.is_removal_wanted || (members.is_empty() && map.is_some());
+        let no_paths = (members.is_empty() && map.is_some()).then_some(Removal::NoPaths);
+        let asked = notes.is_removal_wanted.then_some(Removal::Asked);
         let mut order = WorkOrder {
             wwid: wwid.to_owned(),
             name: map.map_or_else(|| wwid.to_owned(), |map| map.name.clone()),
@@ -190,14 +198,14 @@ impl Engine {
             settle: settle.map(|path| path.scsi.device).collect(),
             look_for_holder: notes.look_for_holder,
             assemble: self.assembly(wwid, map, &members, rules.clone()),
-            rename: self.rename(map, &rules),
+            rename: self.rename(map, notes, &rules),
             reinstate: reinstate.map(|path| path.scsi.device).collect(),
-            remove: is_removal,
+            remove: asked.or(no_paths),
         };
         if self.rules.has_fixed_maps() {
             order.assemble = None;
             order.rename = None;
-            order.remove = notes.is_removal_wanted;
+            order.remove = asked;
         }
         is_any_work(&order).then_some(order)
     }
@@ -215,74 +223,67 @@ impl Engine {
             .iter()
             .filter_map(|path| self.paths.get(&path.scsi.device));
         let handler = handler.map(|notes| notes.handler.clone()).next().flatten();
+        let notes = self.maps.get(wwid);
+        let is_wanted = notes.is_some_and(|notes| notes.is_reload_wanted);
+        let is_doubtful = notes.is_some_and(|notes| notes.is_comparison_wanted);
         let assembly = Assembly {
             size: first.size,
+            used: map.map_or_else(BTreeSet::new, |map| used(map, rules.failback)),
             rules,
             handler,
-            paths: members.iter().map(|path| member(path)).collect(),
+            effort: if is_wanted {
+                Effort::Always
+            } else {
+                Effort::IfDifferent
+            },
+            paths: members.iter().map(|path| self.member(path)).collect(),
         };
         let Some(map) = map else {
             return Some(assembly);
         };
-        let is_wanted = self
-            .maps
-            .get(wwid)
-            .is_some_and(|notes| notes.is_reload_wanted);
-        (is_wanted || self.differs(map, &assembly)).then_some(assembly)
+        (is_wanted || is_doubtful || differs(map, &assembly)).then_some(assembly)
     }
 
-    /// A path that works is missing, one is in the table that is not there any more, or they are
-    /// grouped differently. Paths that do not work stay as they are until then.
-    fn differs(&self, map: &Map, assembly: &Assembly) -> bool {
-        if map.size != assembly.size {
-            return true;
-        }
-        let present: BTreeSet<DeviceNumber> = map.paths().collect();
-        let known: BTreeSet<DeviceNumber> =
-            assembly.paths.iter().map(|member| member.device).collect();
-        let is_missing =
-            |member: &&Member| member.health == Health::Works && !present.contains(&member.device);
-        if assembly.paths.iter().any(|member| is_missing(&member)) {
-            return true;
-        }
-        if present.iter().any(|device| !known.contains(device)) {
-            // The last one that works is not given up for one that is gone.
-            return assembly
-                .paths
-                .iter()
-                .any(|member| member.health == Health::Works);
-        }
-        let wanted = table::table(assembly, |member| present.contains(&member.device));
-        let groups: Vec<BTreeSet<DeviceNumber>> = map
-            .groups
-            .iter()
-            .map(|group| group.paths.iter().copied().collect())
-            .collect();
-        let wanted_groups: Vec<BTreeSet<DeviceNumber>> = wanted
-            .groups
-            .iter()
-            .map(|group| group.paths.iter().map(|path| path.device).collect())
-            .collect();
-        groups != wanted_groups
+    fn is_different(&self, order: &WorkOrder) -> bool {
+        let map = self.model.maps.get(&order.wwid);
+        let assembly = order.assemble.as_ref();
+        assembly.is_some_and(|assembly| map.is_none_or(|map| differs(map, assembly)))
     }
 
-    fn rename(&self, map: Option<&Arc<Map>>, rules: &MapRules) -> Option<String> {
-        let (map, Naming::Fixed(name)) = (map?, &rules.naming) else {
-            return None;
+    fn member(&self, path: &Path) -> Member {
+        let notes = self.paths.get(&path.scsi.device);
+        let health = match works(path) {
+            true => Health::Works,
+            false => Health::Failed,
         };
-        let is_free = !self.model.maps.values().any(|other| other.name == *name);
-        (map.name != *name && is_free).then(|| name.clone())
+        Member {
+            device: path.scsi.device,
+            priority: path.priority,
+            port_group: path.scsi.target_port_group,
+            node: notes.map_or_else(String::new, |notes| notes.node.clone()),
+            health,
+            is_settled: path.settling == Settling::Settled,
+        }
+    }
+
+    fn rename(&self, map: Option<&Arc<Map>>, notes: &MapNotes, rules: &MapRules) -> Option<Naming> {
+        let map = map.filter(|_| !notes.is_name_settled)?;
+        let is_wanted = match &rules.naming {
+            Naming::Fixed(name) => {
+                map.name != *name && !self.model.maps.values().any(|other| other.name == *name)
+            }
+            Naming::NextFree { .. } => true,
+        };
+        is_wanted.then(|| rules.naming.clone())
     }
 
     /// What the configuration says of a map.
     pub(super) fn rules_of(&self, wwid: &str) -> MapRules {
         let source = self.key_source(wwid);
         let (vendor, product) = &source.vendor_product;
-        let is_alua = self
-            .members(wwid)
-            .iter()
-            .any(|path| path.scsi.access_state.is_some());
-        self.rules.map(wwid, (vendor, product), is_alua)
+        let members = self.members(wwid);
+        let is_ranked = members.iter().any(|path| self.rules.is_ranked(&path.scsi));
+        self.rules.map(wwid, (vendor, product), is_ranked)
     }
 
     fn mean_priority(&self, devices: &[DeviceNumber]) -> i32 {
@@ -339,73 +340,6 @@ impl Engine {
         }
     }
 
-    /// Maps whose paths are all dead queue for as long as they are told to.
-    pub(super) fn stop_queueing_in_time(&mut self) {
-        let now = self.now;
-        let stops = |map: &&Arc<Map>| matches!(map.queueing, Queueing::Seconds(_));
-        let maps: Vec<Arc<Map>> = self.model.maps.values().filter(stops).cloned().collect();
-        for map in maps {
-            let Queueing::Seconds(seconds) = map.queueing else {
-                continue;
-            };
-            let is_dead = !map.groups.is_empty() && !self.has_active_path(&map);
-            let notes = self.maps.entry(map.wwid.clone()).or_default();
-            if !is_dead {
-                let was_stopped = std::mem::take(&mut notes.has_stopped_queueing);
-                notes.dead_since = None;
-                if was_stopped {
-                    self.set_queueing(&map, "queue_if_no_path");
-                }
-                continue;
-            }
-            let since = *notes.dead_since.get_or_insert(now);
-            let is_over = now >= since + Duration::from_secs(seconds.into());
-            if is_over && !notes.has_stopped_queueing {
-                notes.has_stopped_queueing = true;
-                tracing::warn!(
-                    "{}: no path for {seconds} s, I/O fails from now on",
-                    map.name
-                );
-                self.set_queueing(&map, "fail_if_no_path");
-            }
-        }
-    }
-
-    pub(super) fn next_stop(&self) -> Option<Instant> {
-        let ends = self.model.maps.values().filter_map(|map| {
-            let notes = self.maps.get(&map.wwid)?;
-            let Queueing::Seconds(seconds) = map.queueing else {
-                return None;
-            };
-            let since = notes.dead_since.filter(|_| !notes.has_stopped_queueing)?;
-            Some(since + Duration::from_secs(seconds.into()))
-        });
-        ends.min()
-    }
-
-    fn has_active_path(&self, map: &Map) -> bool {
-        let paths = map
-            .paths()
-            .filter_map(|device| self.model.paths.get(&device));
-        paths
-            .into_iter()
-            .any(|path| path.dm_state == Some(PathState::Active))
-    }
-
-    fn set_queueing(&mut self, map: &Map, text: &str) {
-        let Some(device) = map.device else {
-            return;
-        };
-        self.tasks.push_back(Task::Errand(Errand {
-            wwid: Some(map.wwid.clone()),
-            deed: Deed::Message {
-                map: device,
-                text: text.to_owned(),
-            },
-            reply_to: None,
-        }));
-    }
-
     /// What the kernel thinks of a path, by what is known of its map.
     pub(super) fn dm_state(&self, device: DeviceNumber, wwid: Option<&str>) -> Option<PathState> {
         let map = self.model.maps.get(wwid?)?;
@@ -437,23 +371,54 @@ fn is_to_be_settled(path: &Path) -> bool {
     matches!(path.settling, Settling::Pending | Settling::Unsettled)
 }
 
-fn member(path: &Path) -> Member {
-    Member {
-        device: path.scsi.device,
-        priority: path.priority,
-        health: if works(path) {
-            Health::Works
-        } else {
-            Health::Failed
-        },
-        is_settled: path.settling == Settling::Settled,
+/// A path that works is missing, one is in the table that is not there any more, or they are
+/// grouped differently. Paths that do not work stay as they are until then.
+fn differs(map: &Map, assembly: &Assembly) -> bool {
+    if map.size != assembly.size {
+        return true;
+    }
+    let present: BTreeSet<DeviceNumber> = map.paths().collect();
+    let known: BTreeSet<DeviceNumber> = assembly.paths.iter().map(|member| member.device).collect();
+    let is_missing =
+        |member: &&Member| member.health == Health::Works && !present.contains(&member.device);
+    if assembly.paths.iter().any(|member| is_missing(&member)) {
+        return true;
+    }
+    if present.iter().any(|device| !known.contains(device)) {
+        // The last one that works is not given up for one that is gone.
+        return assembly
+            .paths
+            .iter()
+            .any(|member| member.health == Health::Works);
+    }
+    let wanted = table::table(assembly, |member| present.contains(&member.device));
+    let groups: Vec<BTreeSet<DeviceNumber>> = map
+        .groups
+        .iter()
+        .map(|group| group.paths.iter().copied().collect())
+        .collect();
+    let wanted_groups: Vec<BTreeSet<DeviceNumber>> = wanted
+        .groups
+        .iter()
+        .map(|group| group.paths.iter().map(|path| path.device).collect())
+        .collect();
+    groups != wanted_groups
+}
+
+/// What stays in use when a table is loaded: the kernel would go to the best group. A map that goes
+/// back by itself at once is to do just that.
+fn used(map: &Map, failback: Failback) -> BTreeSet<DeviceNumber> {
+    let active = |group: &&Group| group.state == GroupState::Active;
+    match map.groups.iter().find(active) {
+        Some(group) if failback != Failback::Immediate => group.paths.iter().copied().collect(),
+        _ => BTreeSet::new(),
     }
 }
 
 fn is_any_work(order: &WorkOrder) -> bool {
     order.recover
         || order.look_for_holder
-        || order.remove
+        || order.remove.is_some()
         || order.assemble.is_some()
         || order.rename.is_some()
         || !order.settle.is_empty()

@@ -1,13 +1,14 @@
 //! Paths come, change and go.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
 use dm_multipath::scsi::{AccessState, ScsiDevice};
 
 use super::{Engine, PathNotes};
 use crate::model::{Path, PathUse, Settling};
-use crate::tasks::{Deed, Errand, FoundPath, KeySource, Task};
+use crate::tasks::{Deed, Errand, FoundPath, KeySource, ReadOrder, Task};
 
 impl Engine {
     /// A path is there, new or as before.
@@ -16,6 +17,8 @@ impl Engine {
             scsi,
             size,
             handler,
+            node,
+            udev,
         } = found;
         let device = scsi.device;
         let now = self.now;
@@ -34,11 +37,14 @@ impl Engine {
             .entry(device)
             .or_insert_with(|| PathNotes::new(now));
         notes.handler = handler;
+        notes.node = node;
+        notes.look_again_at = self.rules.is_waiting_for(&udev).then(|| now + UDEV_PAUSE);
         if let Some(wwid) = &scsi.wwid {
             let lun = self.luns.entry(wwid.clone()).or_default();
             lun.insert(device);
         }
         let dm_state = self.dm_state(device, scsi.wwid.as_deref());
+        let priority = self.priority(&scsi);
         let model = self.model_mut();
         let is_new = !model.paths.contains_key(&device);
         let path = model
@@ -46,8 +52,9 @@ impl Engine {
             .entry(device)
             .or_insert_with(|| Arc::new(Path::new(scsi.clone(), size, now)));
         let path = Arc::make_mut(path);
-        path.priority = priority(&scsi);
+        path.priority = priority;
         path.scsi = scsi;
+        path.udev = udev;
         path.size = size;
         if is_new {
             path.dm_state = dm_state;
@@ -55,6 +62,43 @@ impl Engine {
             tracing::debug!("{name} [{device}]: found at {hctl}");
         }
         self.assign(device);
+        self.limit(device);
+    }
+
+    /// Looks again at paths that udev had not looked at.
+    pub(super) fn look_at_waiting(&mut self) {
+        for (device, notes) in &mut self.paths {
+            if notes.look_again_at.is_some_and(|at| at <= self.now) {
+                notes.look_again_at = None;
+                self.tasks.push_back(Task::Read(ReadOrder::Path(*device)));
+            }
+        }
+    }
+
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let times = self.paths.values().filter_map(|notes| notes.look_again_at);
+        times.min()
+    }
+
+    /// A path of a map is to wait for its port no longer than configured.
+    fn limit(&mut self, device: DeviceNumber) {
+        let path = self.model.paths.get(&device);
+        let has_port = |path: &&Arc<Path>| path.map().is_some() && !self.rules.has_fixed_maps();
+        let Some(path) = path.filter(has_port).cloned() else {
+            return;
+        };
+        let timeouts = self.rules.timeouts(&path.scsi);
+        let notes = self.paths.get_mut(&device);
+        if notes.is_some_and(|notes| notes.limited.replace(timeouts) != Some(timeouts)) {
+            self.tasks.push_back(Task::Errand(Errand {
+                wwid: path.map().map(str::to_owned),
+                deed: Deed::Limit {
+                    path: device,
+                    timeouts,
+                },
+                reply_to: None,
+            }));
+        }
     }
 
     /// A path is not there any more.
@@ -101,7 +145,7 @@ impl Engine {
             if path.usage == PathUse::None(REMOVED.to_owned()) {
                 continue;
             }
-            match self.rules.exclusion(&path.scsi) {
+            match self.rules.exclusion(&path.scsi, &path.udev) {
                 Some(reason) => self.set_usage(device, PathUse::None(reason)),
                 None => fit.push(device),
             }
@@ -137,6 +181,33 @@ impl Engine {
             if lun.is_empty() {
                 self.luns.remove(wwid);
             }
+        }
+    }
+
+    /// Other rules, other priorities: of all paths at once, so that no group is made of some that
+    /// are up to date and some that are not.
+    pub(super) fn rank_paths(&mut self) {
+        let ranked: Vec<(DeviceNumber, i32)> = self
+            .model
+            .paths
+            .values()
+            .map(|path| (path.scsi.device, self.priority(&path.scsi)))
+            .collect();
+        for (device, priority) in ranked {
+            let known = self.model.paths.get(&device);
+            if known.is_some_and(|path| path.priority != priority)
+                && let Some(path) = self.model_mut().path_mut(device)
+            {
+                path.priority = priority;
+            }
+        }
+    }
+
+    /// More is better.
+    pub(super) fn priority(&self, scsi: &ScsiDevice) -> i32 {
+        match self.rules.is_ranked(scsi) {
+            true => rank(scsi),
+            false => EQUAL,
         }
     }
 
@@ -199,9 +270,9 @@ impl Engine {
 
 /// The order of ALUA's states as multipath-tools has it, so that maps are grouped alike; the
 /// array's preference counts for paths that are not optimized.
-pub(super) fn priority(scsi: &ScsiDevice) -> i32 {
+fn rank(scsi: &ScsiDevice) -> i32 {
     let Some(state) = &scsi.access_state else {
-        return 1;
+        return EQUAL;
     };
     let (base, preference) = match state {
         state if *state == AccessState::OPTIMIZED => (50, 0),
@@ -216,6 +287,13 @@ pub(super) fn priority(scsi: &ScsiDevice) -> i32 {
         0
     }
 }
+
+/// How often it is seen whether udev has looked at a new path, where rules ask for its properties:
+/// it tells nobody who is not of its own.
+const UDEV_PAUSE: Duration = Duration::from_millis(200);
+
+/// The priority of paths of which the array does not say anything.
+const EQUAL: i32 = 1;
 
 /// Why a path is in no map that a client has removed; only a client can add it again.
 pub(super) const REMOVED: &str = "removed by a client";

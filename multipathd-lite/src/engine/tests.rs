@@ -1,11 +1,14 @@
 //! The engine without a host: what is found and checked goes in by hand, orders come out.
 
+mod maps;
+
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
 use dm_multipath::map::{Map, MapPath};
 use dm_multipath::scsi::{AccessState, ScsiDevice, ScsiState, Transport};
 use dm_multipath::table::{MultipathStatus, PathState};
+use dm_multipath::udev::UdevView;
 use mpath_state::PrStatus;
 use mpath_state::StoredKey;
 use mpath_state::protocol::{Command, DeviceId, Reply, Verb};
@@ -59,6 +62,8 @@ fn found(number: u32) -> FoundPath {
         },
         size: 8192,
         handler: Some("alua".to_owned()),
+        node: "iqn.2026-11.test:array".to_owned(),
+        udev: UdevView::Absent,
     }
 }
 
@@ -67,7 +72,7 @@ impl Stage {
     fn new(paths: u32, registered: PrStatus) -> Self {
         let now = Instant::now();
         let mut stage = Self {
-            engine: Engine::new(greedy(), now),
+            engine: Engine::new(rules(""), now),
             now,
             registered,
             kernel: Vec::new(),
@@ -180,6 +185,7 @@ impl Stage {
             settled,
             reinstated,
             is_loaded: order.assemble.is_some(),
+            named: Some("mpatha".to_owned()),
             is_recovered: order.recover,
             found: Some(self.map()),
             books: Some(self.books()),
@@ -277,10 +283,13 @@ impl Stage {
     }
 }
 
-fn greedy() -> Rules {
+/// All disks become maps with names; and whatever else is configured.
+fn rules(defaults: &str) -> Rules {
     let dir = tempfile::tempdir().unwrap();
     let main = dir.path().join("multipath.conf");
-    std::fs::write(&main, "defaults {\n find_multipaths greedy\n}\n").unwrap();
+    let text =
+        format!("defaults {{\n find_multipaths greedy\n user_friendly_names yes\n{defaults}}}\n");
+    std::fs::write(&main, text).unwrap();
     let host = mpathpersist::Host {
         config: mpath_state::config::ConfigFiles {
             main,

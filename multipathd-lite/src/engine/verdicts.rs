@@ -1,5 +1,6 @@
 //! What came of work on a map.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use dm_multipath::DeviceNumber;
@@ -16,7 +17,17 @@ impl Engine {
     /// Work on a map has ended.
     pub(super) fn work_done(&mut self, report: WorkReport) {
         let wwid = report.wwid.clone();
-        let was_removal = self.end_work(&report);
+        self.end_work(&report);
+        self.note_returned_groups(&wwid, &report.reinstated);
+        if report.is_recovered {
+            // What was cut off may have taken registrations away that it was to bring back.
+            for device in self.members_by_wwid(&wwid) {
+                self.unsettle(device);
+            }
+        }
+        if let Some(name) = &report.named {
+            Arc::make_mut(&mut self.rules).named(&wwid, name);
+        }
         for (device, settled) in &report.settled {
             self.settled(&wwid, *device, settled);
         }
@@ -51,15 +62,12 @@ impl Engine {
         if report.has_completed {
             self.announce_recovery(&wwid);
         }
-        if was_removal && !report.is_removed {
-            self.rest(&wwid, RETRY);
-        }
         self.fail_again(&wwid);
         self.doubtful.insert(wwid);
     }
 
-    /// Closes the order; whether the map was to go.
-    fn end_work(&mut self, report: &WorkReport) -> bool {
+    /// Closes the order.
+    fn end_work(&mut self, report: &WorkReport) {
         let notes = self.maps.entry(report.wwid.clone()).or_default();
         notes.is_busy = false;
         notes.registrations = None;
@@ -80,11 +88,13 @@ impl Engine {
             .extend(waiting.into_iter().map(|reply_to| (reply_to, reply())));
         // What could not be done now is not to be ordered again and again.
         let is_in_vain = std::mem::take(&mut notes.is_assembly_ordered) && !report.is_loaded;
-        if is_in_vain || !report.problems.is_empty() {
+        let is_kept = std::mem::take(&mut notes.is_removal_ordered) && !report.is_removed;
+        if is_kept {
+            self.rest(&report.wwid, RETRY);
+        } else if is_in_vain || !report.problems.is_empty() {
             let pause = self.retry_pause(&report.wwid);
             self.rest(&report.wwid, pause);
         }
-        was_removal
     }
 
     fn settled(&mut self, wwid: &str, device: DeviceNumber, settled: &Settled) {

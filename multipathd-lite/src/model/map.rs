@@ -25,6 +25,9 @@ pub struct Map {
     pub hw_handler: Vec<String>,
     /// What happens to I/O while no path works.
     pub queueing: Queueing,
+    /// Whether it does not queue, although it is configured to: no path worked for too long, or a
+    /// client wanted it.
+    pub is_queueing_stopped: bool,
     /// When it goes back to its best group.
     pub failback: Failback,
     /// Whether its I/O is stopped.
@@ -78,6 +81,7 @@ impl Map {
             features: Vec::new(),
             hw_handler: Vec::new(),
             queueing: Queueing::Off,
+            is_queueing_stopped: false,
             failback: Failback::Manual,
             suspended: false,
             read_only: false,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use dm_multipath::scsi::ScsiDevice;
 use dm_multipath::table;
+use dm_multipath::udev::UdevView;
 
 use super::Settling;
 
@@ -13,6 +14,8 @@ use super::Settling;
 pub struct Path {
     /// What sysfs says of it.
     pub scsi: ScsiDevice,
+    /// What udev knows of it.
+    pub udev: UdevView,
     /// Its size in sectors of 512 bytes.
     pub size: u64,
     /// The map that it is in, or why it is in none.
@@ -79,6 +82,7 @@ impl Path {
     pub fn new(scsi: ScsiDevice, size: u64, now: Instant) -> Self {
         Self {
             scsi,
+            udev: UdevView::default(),
             size,
             usage: PathUse::None(NOT_LOOKED_AT.to_owned()),
             check: CheckState::Unchecked,

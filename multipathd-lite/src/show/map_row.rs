@@ -44,6 +44,7 @@ impl<'a> MapRow<'a> {
 
     pub(super) fn queueing(&self) -> String {
         match self.map.queueing {
+            _ if self.map.is_queueing_stopped => "off".to_owned(),
             Queueing::Off => "off".to_owned(),
             Queueing::On => "on".to_owned(),
             Queueing::Seconds(seconds) => format!("{seconds} sec"),
@@ -55,6 +56,7 @@ impl<'a> MapRow<'a> {
             Failback::Manual => "-".to_owned(),
             Failback::Immediate => "immediate".to_owned(),
             Failback::Seconds(seconds) => seconds.to_string(),
+            Failback::Followover => "followover".to_owned(),
         }
     }
 

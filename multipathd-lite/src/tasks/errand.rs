@@ -41,6 +41,9 @@ impl Tools {
     fn do_deed(&self, wwid: &str, deed: &Deed) -> Result<(), String> {
         match deed {
             Deed::Message { map, text } => self.on_ground(|ground| ground.message(*map, text)),
+            Deed::Limit { path, timeouts } => timeouts
+                .write(&self.host.roots, *path)
+                .map_err(|error| error.to_string()),
             Deed::Suspend(map) => self.on_ground(|ground| ground.suspend(*map)),
             Deed::Resume(map) => self.on_ground(|ground| ground.resume(*map)),
             Deed::StoreKey(key) => self.store_key(wwid, *key),

@@ -4,6 +4,7 @@ use dm_multipath::map::{Map, ResolveError};
 use dm_multipath::scsi::{self, ScsiDevice, ScsiError};
 use dm_multipath::sys::{DmControl, DmName};
 use dm_multipath::table::MultipathTable;
+use dm_multipath::udev::UdevView;
 use dm_multipath::{DeviceNumber, Roots};
 
 /// A SCSI disk.
@@ -15,6 +16,10 @@ pub struct FoundPath {
     pub size: u64,
     /// The hardware handler that the SCSI layer has attached.
     pub handler: Option<String>,
+    /// What the array calls the node behind the path's target port.
+    pub node: String,
+    /// What udev knows of it.
+    pub udev: UdevView,
 }
 
 /// A multipath map.
@@ -36,8 +41,11 @@ impl FoundPath {
     /// # Errors
     /// There is no such disk.
     pub fn read(roots: &Roots, device: DeviceNumber) -> Result<Self, ScsiError> {
+        let scsi = ScsiDevice::read(roots, device)?;
         Ok(Self {
-            scsi: ScsiDevice::read(roots, device)?,
+            node: scsi::read_target_node(roots, &scsi),
+            udev: UdevView::read(device),
+            scsi,
             size: scsi::read_size(roots, device)?,
             handler: scsi::read_handler(roots, device),
         })

@@ -11,6 +11,7 @@ use dm_multipath::scsi;
 use dm_multipath::sys::dm::{SuspendFlags, UdevCookie};
 use dm_multipath::sys::{DmControl, DmError};
 use dm_multipath::table::MultipathTable;
+use dm_multipath::udev::UdevView;
 use mpathpersist::Host;
 use mpathpersist::sandbox::{Node, SandboxError};
 
@@ -125,6 +126,8 @@ pub(crate) fn read_paths(host: &Host) -> Vec<FoundPath> {
     };
     let disks = or_nothing("look for disks", node.disks()).into_iter();
     let path = disks.map(|disk| FoundPath {
+        node: disk.scsi.hctl.to_string(),
+        udev: UdevView::Absent,
         scsi: disk.scsi,
         size: disk.size,
         handler: None,

@@ -1,6 +1,6 @@
 //! From the paths of a map to its table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dm_multipath::DeviceNumber;
 use dm_multipath::table::{Features, HwHandler, MultipathTable, Selector, TableGroup, TablePath};
@@ -24,7 +24,7 @@ pub fn table(assembly: &Assembly, is_wanted: impl Fn(&Member) -> bool) -> Multip
             name,
             args: Vec::new(),
         }),
-        next_group: u32::from(!groups.is_empty()),
+        next_group: next_group(assembly, &groups),
         groups: groups
             .into_iter()
             .map(|paths| group(&assembly.rules.selector, &paths))
@@ -35,7 +35,7 @@ pub fn table(assembly: &Assembly, is_wanted: impl Fn(&Member) -> bool) -> Multip
 /// Whether two tables make the same map: whatever the kernel adds by itself does not count.
 #[must_use]
 pub fn is_same(one: &MultipathTable, other: &MultipathTable) -> bool {
-    let paths = |table: &MultipathTable| -> Vec<Vec<DeviceNumber>> {
+    let paths = |table: &MultipathTable| -> Vec<BTreeSet<DeviceNumber>> {
         let group = |group: &TableGroup| group.paths.iter().map(|path| path.device).collect();
         table.groups.iter().map(group).collect()
     };
@@ -47,24 +47,44 @@ pub fn is_same(one: &MultipathTable, other: &MultipathTable) -> bool {
     paths(one) == paths(other) && selectors(one) == selectors(other) && queues(one) == queues(other)
 }
 
+/// The best group, or the one in use where a map does not go back by itself.
+fn next_group(assembly: &Assembly, groups: &[Vec<&Member>]) -> u32 {
+    let is_used = |group: &Vec<&Member>| {
+        let mut devices = group.iter().map(|member| member.device);
+        devices.any(|device| assembly.used.contains(&device))
+    };
+    let used = groups.iter().position(is_used).unwrap_or_default();
+    match groups.is_empty() {
+        true => 0,
+        false => u32::try_from(used + 1).unwrap_or(1),
+    }
+}
+
 /// The best group first; paths and groups of the same priority in the order they came.
 fn groups<'a>(policy: Policy, members: &[&'a Member]) -> Vec<Vec<&'a Member>> {
     match policy {
         _ if members.is_empty() => Vec::new(),
         Policy::Multibus => vec![members.to_vec()],
-        Policy::Failover => {
-            let mut sorted = members.to_vec();
-            sorted.sort_by_key(|member| std::cmp::Reverse(member.priority));
-            sorted.into_iter().map(|member| vec![member]).collect()
-        }
-        Policy::GroupByPrio => {
-            let mut by_priority: BTreeMap<i32, Vec<&Member>> = BTreeMap::new();
-            for member in members {
-                by_priority.entry(member.priority).or_default().push(member);
-            }
-            by_priority.into_values().rev().collect()
-        }
+        Policy::Failover => by(members, |member| member.device),
+        Policy::GroupByPrio => by(members, |member| member.priority),
+        Policy::GroupByTpg => by(members, |member| member.port_group),
+        Policy::GroupByNodeName => by(members, |member| member.node.clone()),
     }
+}
+
+fn by<'a, K: Ord>(members: &[&'a Member], key: impl Fn(&Member) -> K) -> Vec<Vec<&'a Member>> {
+    let mut groups: BTreeMap<K, Vec<&Member>> = BTreeMap::new();
+    for member in members {
+        groups.entry(key(member)).or_default().push(member);
+    }
+    let mut groups: Vec<Vec<&Member>> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(mean_priority(group)));
+    groups
+}
+
+fn mean_priority(group: &[&Member]) -> i32 {
+    let sum: i32 = group.iter().map(|member| member.priority).sum();
+    sum / i32::try_from(group.len()).unwrap_or(1).max(1)
 }
 
 fn features(rules: &MapRules) -> Features {
@@ -112,19 +132,21 @@ const QUEUE: &str = "queue_if_no_path";
 mod tests {
     use super::*;
     use crate::rules::{Failback, Naming};
-    use crate::tasks::Health;
+    use crate::tasks::{Effort, Health};
 
     fn assembly(policy: Policy, queueing: Queueing, priorities: &[i32]) -> Assembly {
         let member = |(minor, priority): (u32, &i32)| Member {
             device: DeviceNumber::new(8, minor * 16),
             priority: *priority,
+            port_group: Some(u16::try_from(minor % 2).unwrap_or_default()),
+            node: format!("node{}", minor / 2),
             health: Health::Works,
             is_settled: true,
         };
         Assembly {
             size: 8192,
             rules: MapRules {
-                naming: Naming::Wwid,
+                naming: Naming::Fixed("mpatha".to_owned()),
                 policy,
                 selector: "service-time 0".to_owned(),
                 queueing,
@@ -132,6 +154,8 @@ mod tests {
                 failback: Failback::Manual,
             },
             handler: Some("alua".to_owned()),
+            effort: Effort::IfDifferent,
+            used: BTreeSet::new(),
             paths: (0..).zip(priorities).map(member).collect(),
         }
     }
@@ -144,7 +168,7 @@ mod tests {
 
     #[test]
     fn paths_are_grouped() {
-        use Policy::{Failover, GroupByPrio, Multibus};
+        use Policy::{Failover, GroupByNodeName, GroupByPrio, GroupByTpg, Multibus};
         let (off, on) = (Queueing::Off, Queueing::On);
         check(
             Multibus,
@@ -165,7 +189,35 @@ mod tests {
             "1 queue_if_no_path 1 alua 2 1 \
              service-time 0 1 1 8:16 1 service-time 0 2 1 8:0 1 8:32 1",
         );
+        check(
+            GroupByTpg,
+            off,
+            &[10, 50, 10],
+            "0 1 alua 2 1 service-time 0 1 1 8:16 1 service-time 0 2 1 8:0 1 8:32 1",
+        );
+        check(
+            GroupByNodeName,
+            off,
+            &[50, 10, 10],
+            "0 1 alua 2 1 service-time 0 2 1 8:0 1 8:16 1 service-time 0 1 1 8:32 1",
+        );
         check(Multibus, on, &[], "1 queue_if_no_path 1 alua 0 0");
+    }
+
+    #[test]
+    fn the_group_in_use_stays_in_use() {
+        let next = |used: &[u32]| {
+            let used = used.iter().map(|minor| DeviceNumber::new(8, *minor));
+            let assembly = Assembly {
+                used: used.collect(),
+                ..assembly(Policy::GroupByPrio, Queueing::Off, &[10, 50])
+            };
+            table(&assembly, |_| true).next_group
+        };
+        assert_eq!(
+            [next(&[]), next(&[0]), next(&[16]), next(&[96])],
+            [1, 2, 1, 1]
+        );
     }
 
     #[test]

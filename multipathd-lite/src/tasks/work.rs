@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use dm_multipath::node::{is_udev_running, link, unlink};
-use dm_multipath::sys::dm::{DmTarget, LoadMode, RemoveMode, SuspendFlags, UdevCookie};
+use dm_multipath::sys::dm::{DmName, DmTarget, LoadMode, RemoveMode, SuspendFlags, UdevCookie};
 use dm_multipath::sys::{DmControl, DmError};
 use dm_multipath::table::{MULTIPATH_TARGET, MultipathTable};
 use dm_multipath::{DeviceNumber, Roots};
@@ -17,7 +17,7 @@ use super::errand::LOCK_PATIENCE;
 use super::ground::{Ground, UUID_PREFIX};
 use super::reader::read_books;
 use super::table::{is_same, table};
-use super::{Assembly, FoundMap, Health, Member, Tools, WorkOrder, WorkReport};
+use super::{Assembly, Effort, FoundMap, Health, Member, Removal, Tools, WorkOrder, WorkReport};
 use crate::event::Event;
 use crate::rules::{Files, Naming};
 
@@ -70,6 +70,10 @@ impl<'a> Work<'a> {
         self.look(ground);
     }
 
+    fn order(&self) -> &'a WorkOrder {
+        self.order
+    }
+
     /// Before anything else: a map that is suspended stops its host.
     fn recover(&mut self) {
         let Some(device) = self.device else {
@@ -100,9 +104,9 @@ impl<'a> Work<'a> {
         if self.order.look_for_holder || is_unknown {
             self.look_for_holder(&mut custody);
         }
-        if let Some(name) = &self.order.rename {
+        if let Some(naming) = &self.order.rename {
             let dm = ground.dm("be renamed");
-            let renamed = dm.and_then(|dm| Ok(self.rename(dm, name)?));
+            let renamed = dm.and_then(|dm| Ok(self.rename(dm, naming)?));
             self.note_result(renamed);
         }
         if let Some(assembly) = &self.order.assemble {
@@ -111,9 +115,9 @@ impl<'a> Work<'a> {
             self.note_result(assembled);
         }
         self.reinstate(ground);
-        if self.order.remove {
+        if let Some(removal) = self.order.remove {
             let dm = ground.dm("be removed");
-            let removed = dm.and_then(|dm| Ok(self.remove(dm)?));
+            let removed = dm.and_then(|dm| Ok(self.remove(dm, removal)?));
             self.note_result(removed);
         }
     }
@@ -171,7 +175,7 @@ impl<'a> Work<'a> {
                 let is_present = present.is_ok_and(|found| {
                     is_same(&found.table, &wanted) && found.map.size == assembly.size
                 });
-                if is_present {
+                if is_present && assembly.effort == Effort::IfDifferent {
                     return Ok(());
                 }
                 self.load(dm, device, assembly, &wanted)
@@ -186,8 +190,8 @@ impl<'a> Work<'a> {
         wanted: &MultipathTable,
     ) -> Result<(), DmError> {
         let uuid = format!("{UUID_PREFIX}{}", self.order.wwid);
-        self.name = self.name_for_new(assembly.naming());
-        let device = dm.create(&self.name, Some(&uuid))?.device;
+        self.name = self.name_by(assembly.naming(), None);
+        let device = self.create_named(dm, &uuid)?;
         if let Err(error) = self.load(dm, device, assembly, wanted) {
             // What has no table is of no use to anybody.
             let _ = dm.remove(device.into(), RemoveMode::Now, UdevCookie::NONE);
@@ -201,22 +205,41 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// A name that cannot be put on file is no reason to be without a map.
-    fn name_for_new(&mut self, naming: &Naming) -> String {
-        let wwid = &self.order.wwid;
-        match naming {
-            Naming::Fixed(name) => name.clone(),
-            Naming::Wwid => wwid.clone(),
-            Naming::NextFree { prefix } => {
-                let mapper = self.host.roots.dev.join("mapper");
-                let is_taken = |name: &str| mapper.join(name).exists();
-                let file = BindingsFile::new(&self.files.bindings);
-                file.allocate(wwid, prefix, None, is_taken)
-                    .unwrap_or_else(|error| {
-                        let path = self.files.bindings.display();
-                        tracing::warn!("{wwid}: no name from {path}: {error}");
-                        wwid.clone()
-                    })
+    /// A name that another map has is no reason to be without this one.
+    fn create_named(&mut self, dm: &DmControl, uuid: &str) -> Result<DeviceNumber, DmError> {
+        let wwid = &self.order().wwid;
+        let created = match dm.create(&self.name, Some(uuid)) {
+            Err(error) if self.name != *wwid && dm.info(DmName::Name(&self.name)).is_ok() => {
+                tracing::warn!("{wwid}: {} is another device: {error}", self.name);
+                self.name.clone_from(wwid);
+                dm.create(wwid, Some(uuid))
+            }
+            created => created,
+        };
+        Ok(created?.device)
+    }
+
+    /// A name that cannot be put on file is no reason to be without a map; `present`: the name
+    /// that it has.
+    fn name_by(&mut self, naming: &Naming, present: Option<&str>) -> String {
+        let prefix = match naming {
+            Naming::Fixed(name) => return name.clone(),
+            Naming::NextFree { prefix } => prefix,
+        };
+        let wwid = &self.order().wwid;
+        let mapper = self.host.roots.dev.join("mapper");
+        let is_taken = |name: &str| mapper.join(name).exists();
+        let file = BindingsFile::new(&self.files.bindings);
+        let wanted = present.filter(|name| name.starts_with(prefix));
+        match file.allocate(wwid, prefix, wanted, is_taken) {
+            Ok(name) => {
+                self.report.named = Some(name.clone());
+                name
+            }
+            Err(error) => {
+                let path = self.files.bindings.display();
+                tracing::warn!("{wwid}: no name from {path}: {error}");
+                present.unwrap_or(wwid).to_owned()
             }
         }
     }
@@ -264,16 +287,20 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn rename(&self, dm: &DmControl, name: &str) -> Result<(), DmError> {
-        let Some(device) = self.device else {
+    fn rename(&mut self, dm: &DmControl, naming: &Naming) -> Result<(), DmError> {
+        let present = &self.order().name;
+        let name = self.name_by(naming, Some(present));
+        let Some(device) = self.device.filter(|_| name != *present) else {
             return Ok(());
         };
-        dm.rename(&self.order.name, name, UdevCookie::PRIMARY_SOURCE)?;
-        tracing::info!("{}: renamed to {name}", self.order.name);
+        dm.rename(present, &name, UdevCookie::PRIMARY_SOURCE)?;
+        tracing::info!("{present}: renamed to {name}");
+        self.name.clone_from(&name);
         if !is_udev_running() {
-            let _ = unlink(&self.host.roots, &self.order.name);
-            let _ = link(&self.host.roots, name, device);
+            let _ = unlink(&self.host.roots, present);
         }
+        let made = link_unless_udev(&self.host.roots, &name, device);
+        self.note_result(made);
         Ok(())
     }
 
@@ -295,20 +322,55 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn remove(&mut self, dm: &DmControl) -> Result<(), DmError> {
+    /// A map that is in use stays as it is: what it queues must not fail because of this.
+    fn remove(&mut self, dm: &DmControl, removal: Removal) -> Result<(), DmError> {
         let Some(device) = self.device else {
             return Ok(());
         };
-        // One that queues without paths would keep whoever closes it.
+        let users = self.users(dm, device, removal)?;
+        if users > 0 {
+            let text = format!("in use, {users} have it open: it is not removed");
+            match removal {
+                Removal::Asked => self.note(&text),
+                Removal::NoPaths => tracing::debug!("{}: {text}", self.name),
+            }
+            return Ok(());
+        }
+        let table = dm.table(device.into())?.targets;
+        let is_queueing = table.iter().any(|target| target.params.contains(QUEUE));
+        // One that queues without paths would keep udev, which has a look at it.
         dm.message(device.into(), 0, "fail_if_no_path")?;
-        dm.remove(device.into(), RemoveMode::Now, UdevCookie::PRIMARY_SOURCE)?;
+        let cookie = UdevCookie::PRIMARY_SOURCE;
+        if let Err(error) = dm.remove(device.into(), RemoveMode::Now, cookie) {
+            if is_queueing {
+                dm.message(device.into(), 0, QUEUE)?;
+            }
+            return Err(error);
+        }
         self.report.is_removed = true;
         self.device = None;
-        tracing::info!("{}: removed", self.order.name);
+        tracing::info!("{}: removed", self.name);
         if !is_udev_running() {
-            let _ = unlink(&self.host.roots, &self.order.name);
+            let _ = unlink(&self.host.roots, &self.name);
         }
         Ok(())
+    }
+
+    /// How many have the map open. udev, which looks at every map that changes, closes it soon.
+    fn users(
+        &self,
+        dm: &DmControl,
+        device: DeviceNumber,
+        removal: Removal,
+    ) -> Result<u32, DmError> {
+        let started = Instant::now();
+        loop {
+            let users = dm.info(device.into())?.open_count;
+            if users == 0 || removal == Removal::NoPaths || started.elapsed() > UDEV_TIME {
+                return Ok(users);
+            }
+            std::thread::sleep(UDEV_PAUSE);
+        }
     }
 
     /// What came of it all.
@@ -340,6 +402,13 @@ fn link_unless_udev(roots: &Roots, name: &str, device: DeviceNumber) -> Result<(
         reason: format!("cannot make its link in /dev/mapper: {error}"),
     })
 }
+
+/// How long udev may take to look at a map, and how often it is seen whether it has done so.
+const UDEV_TIME: Duration = Duration::from_secs(2);
+const UDEV_PAUSE: Duration = Duration::from_millis(50);
+
+/// The feature, and the message that sets it.
+const QUEUE: &str = "queue_if_no_path";
 
 /// How long the paths of one piece of work may take to be settled. `mpathpersist` waits half of
 /// its 18 s for the lock.

@@ -12,3 +12,4 @@ mod fake;
 mod host;
 mod metrics;
 mod shown;
+mod units;

@@ -118,6 +118,11 @@ impl Port {
         Ok(address)
     }
 
+    /// Puts the port into a group of the LUN's.
+    pub(super) fn join_group(&self, name: &str) -> Result {
+        write(&self.file("lun").join(LUN).join("alua_tg_pt_gp"), name)
+    }
+
     /// tcm_loop: whether commands reach the target.
     pub(super) fn set_link(&self, status: &str) -> Result {
         if self.fabric != Fabric::Loop {
@@ -192,19 +197,26 @@ impl Port {
     }
 }
 
+/// The name of the session with that target.
+fn session(target: &str) -> Option<String> {
+    let sessions = Path::new(SESSIONS);
+    let is_it = |name: &String| {
+        read(&sessions.join(name).join("targetname")).is_ok_and(|name| name == target)
+    };
+    names(sessions).into_iter().find(is_it)
+}
+
 /// The number of the SCSI host of the session with that target.
 fn session_host(target: &str) -> Option<String> {
-    let sessions = Path::new("/sys/class/iscsi_session");
-    let session = names(sessions)
-        .into_iter()
-        .map(|name| sessions.join(name))
-        .find(|session| read(&session.join("targetname")).is_ok_and(|name| name == target))?;
+    let session = Path::new(SESSIONS).join(session(target)?);
     let device = std::fs::canonicalize(session).ok()?;
     let mut parts = device.iter().filter_map(|part| part.to_str());
     parts
         .find_map(|part| part.strip_prefix("host"))
         .map(str::to_owned)
 }
+
+const SESSIONS: &str = "/sys/class/iscsi_session";
 
 const PORTAL: &str = "3260";
 

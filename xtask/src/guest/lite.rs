@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 use std::process::{Child, Command, Stdio};
 
-use super::{Lab, run, until};
+use super::{Finished, Lab, run, until};
 use crate::error::{Context, Result};
 
 /// A running multipathd-lite; it ends when this is dropped.
@@ -47,6 +47,24 @@ impl Lite {
     pub fn pause(&self) -> Result<Pause> {
         std::fs::write(PAUSE, "").context(|| format!("cannot write {PAUSE}"))?;
         Ok(Pause)
+    }
+
+    /// Changes the configuration and waits until the daemon has looked at everything again.
+    ///
+    /// # Errors
+    /// If it does not take it.
+    pub fn reconfigure(&self, lab: &Lab, config: &str) -> Result {
+        lab.write_config(config)?;
+        self.ask("reconfigure")?.succeeded()?;
+        Ok(())
+    }
+
+    /// Sends it a command.
+    ///
+    /// # Errors
+    /// If the client cannot be run.
+    pub fn ask(&self, command: &str) -> Result<Finished> {
+        run("multipathd-lite", [format!("-k{command}")])
     }
 
     /// Its process id.

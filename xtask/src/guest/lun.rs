@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fabric::Port;
 use super::kernel::{make, remove, write};
-use super::{Fabric, Map, Nexus, map};
+use super::{Fabric, Map, Nexus, map, port_group};
 use crate::error::{Error, Result};
 
 /// A logical unit; when it is dropped, its map, paths and target ports go.
@@ -124,6 +124,11 @@ impl Lun {
         PAGES * 4096 / 512
     }
 
+    /// Its folder in configfs.
+    pub(super) fn store(&self) -> &Path {
+        &self.store
+    }
+
     fn connect(&self, node: u8) -> Result<Nexus> {
         let port = Port::create(self.fabric, node)?;
         let address = port.export(&self.store).inspect_err(|_| port.destroy())?;
@@ -152,6 +157,7 @@ impl Drop for Lun {
                 }
                 nexus.port.destroy();
             }
+            port_group::remove_groups(&store);
             remove(&store);
             let _ = done.send(());
         });

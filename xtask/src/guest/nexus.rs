@@ -135,6 +135,14 @@ impl Nexus {
         self.await_device("block")
     }
 
+    /// Makes the initiator ask the device again what it is and how its ports are grouped.
+    ///
+    /// # Errors
+    /// If there is no device.
+    pub fn refresh(&self) -> Result {
+        write(&self.folder().join("rescan"), "1")
+    }
+
     /// Cuts the link (tcm_loop): the device can be opened and says `running`, but commands fail.
     ///
     /// # Errors

@@ -4,45 +4,65 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 
-use xtask::error::{Context, Error, Result};
-use xtask::guest::{Lab, Nexus, run, until};
+use xtask::error::{Error, Result};
+use xtask::guest::{Answer, Lab, Nexus, run, until};
 
 use crate::daemon_paths::Node;
 use crate::persist::{NEW, NONE, OURS, THEIRS};
 
+/// The command and its child, which has the map suspended while it takes the reservation over from
+/// a path that is gone, are killed in the middle.
 #[test]
 fn what_a_killed_command_left_is_finished_at_once() -> Result {
     let lab = Lab::alone("liteleftover")?;
-    let node = Node::new(&lab, 2)?;
+    let node = Node::new(&lab, 3)?;
     node.persist("-G -S a")?;
-    node.persist("-R -K a -T 5")?;
-    // As `mpathpersist -o -L` leaves it, killed with its child while the map is suspended.
-    let base = format!("/run/mpath-pr/{}", node.lun.wwid());
-    let journal = format!("{base}.journal");
-    let arguments = r#"{"action":"release","key":10,"reservation_type":5}"#;
-    let entry = format!(
-        r#"{{"version":1,"operation":"RELEASE","request":"RELEASE","pid":1,
-            "arguments":{arguments}}}"#
-    );
-    // First of all: the daemon, which looks after every command, may find the entry at once.
-    run("dmsetup", ["suspend", "--noflush", "--nolockfs", &node.map])?.succeeded()?;
-    assert!(node.is_suspended()?);
-    std::fs::write(&journal, entry).context(|| journal.clone())?;
-    // The kernel closes what a killed process had open.
-    let lock = std::fs::OpenOptions::new()
-        .append(true)
-        .open(format!("{base}.lock"));
-    drop(lock.context(|| format!("{base}.lock"))?);
+    let holder = &node.lun.paths()[0];
+    assert_eq!(holder.witness().reserve(OURS, 5)?, Answer::Done);
+    holder.set_offline()?;
+    node.await_active(2)?;
+    let release = {
+        let device = format!("/dev/mapper/{}", node.map);
+        std::thread::spawn(move || {
+            let command = [
+                "mpathpersist",
+                "-o",
+                "-L",
+                "-K",
+                "a",
+                "-T",
+                "5",
+                "-d",
+                &device,
+            ];
+            run("strace", SLOWLY.iter().chain(&command))
+        })
+    };
+    until("the map to be suspended", || {
+        Ok(node.is_suspended()?.then_some(()))
+    })?;
+    run("pkill", ["-KILL", "-x", "mpathpersist"])?.succeeded()?;
+    let ended = release.join();
+    let ended = ended.map_err(|_| Error::unexpected("the command's thread panicked"))??;
+    assert_ne!(ended.code(), 0, "it was to be killed");
     node.daemon.explain(until("the map to be resumed", || {
         Ok((!node.is_suspended()?).then_some(()))
     }))?;
+    let journal = format!("/run/mpath-pr/{}.journal", node.lun.wwid());
     node.daemon
         .explain(until("the release to be finished", || {
             let is_open = std::path::Path::new(&journal).exists();
             let held = node.other.witness().read_reservation()?;
             Ok((held.is_none() && !is_open).then_some(()))
         }))?;
-    node.assert_keys(&[OURS; 2])
+    assert!(
+        node.daemon.log().contains("was cut off"),
+        "{}",
+        node.daemon.log()
+    );
+    holder.set_running()?;
+    node.await_active(3)?;
+    node.assert_keys(&[OURS; 3])
 }
 
 /// Paths flap, keys change, and the daemon is killed a hundred times: each time at another moment
@@ -147,6 +167,15 @@ fn a_daemon_that_is_killed_while_a_node_is_shut_out_lets_no_path_in() -> Result 
     }
     Ok(())
 }
+
+/// Each call of the kernel that a map's state depends on takes so much longer (0.2 s) that
+/// somebody can look at the map meanwhile.
+const SLOWLY: &[&str] = &[
+    "--follow-forks",
+    "--trace=ioctl",
+    "--output=/dev/null",
+    "--inject=ioctl:delay_exit=200000",
+];
 
 /// A hundred bad moments within a minute of the guest's time.
 const ROUNDS: u64 = 100;

@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use xtask::error::Result;
-use xtask::guest::{Answer, DEFAULT_CONFIG, Fabric, Finished, Lab, Lite, Lun, Nexus, run, until};
+use xtask::guest::{
+    Answer, DEFAULT_CONFIG, Fabric, Finished, Lab, Lite, Lun, Nexus, Writer, run, until,
+};
 
 use crate::persist::{NEW, NONE, OURS, THEIRS};
 
@@ -90,36 +92,44 @@ fn a_path_whose_link_was_down_returns_as_this_node_is() -> Result {
     node.assert_keys(&[NONE; 2])
 }
 
+/// Its paths are away, each in its own way, and come back one by one.
 #[test]
 fn a_node_that_was_preempted_stays_out() -> Result {
     let lab = Lab::alone("litepreempted")?;
     let node = Node::new(&lab, 4)?;
     node.persist("-G -S a")?;
     node.persist("-R -K a -T 5")?;
-    for path in &node.lun.paths()[1..] {
-        path.set_offline()?;
-    }
+    let writer = Writer::start(&format!("/dev/mapper/{}", node.map))?;
+    let paths = node.lun.paths();
+    paths[1].set_offline()?;
+    paths[2].delete()?;
+    paths[3].link_down()?;
     node.await_active(1)?;
+    assert!(writer.done()? > 0);
     let other = node.other.witness();
     assert_eq!(other.register_and_ignore(THEIRS)?, Answer::Done);
     assert_eq!(other.preempt(THEIRS, OURS, 5)?, Answer::Done);
     let preempted = Instant::now();
+    let written = writer.done()?;
     node.daemon.explain(until("the preemption to be seen", || {
         Ok(node.daemon.log().contains("shut out").then_some(()))
     }))?;
     eprintln!("preempted to told: {:?}", preempted.elapsed());
-    for path in &node.lun.paths()[1..] {
-        path.set_running()?;
+    let returns: [&dyn Fn() -> Result; 3] =
+        [&|| paths[1].set_running(), &|| paths[2].rescan(), &|| {
+            paths[3].link_up()
+        }];
+    for (returned, path_returns) in (2..).zip(returns) {
+        path_returns()?;
+        node.await_active(returned)?;
+        node.assert_keys(&[NONE; 4])?;
+        writer.await_failure()?;
     }
-    node.await_active(4)?;
-    node.assert_keys(&[NONE; 4])?;
-    for path in node.lun.paths() {
-        assert!(
-            !node.writes_through(path)?,
-            "{} lets it write",
-            path.disk()?
-        );
+    for path in paths {
+        let disk = path.disk()?;
+        assert!(!node.writes_through(path)?, "{disk} lets it write");
     }
+    assert_eq!(writer.done()?, written, "writes after the preemption");
     Ok(())
 }
 
@@ -231,7 +241,11 @@ impl Node {
         (fabric, paths): (Fabric, usize),
         config: &str,
     ) -> Result<Self> {
-        let mut lun = lab.lun(fabric, paths)?;
+        Self::on(lab, lab.lun(fabric, paths)?, config)
+    }
+
+    pub(crate) fn on(lab: &Lab, mut lun: Lun, config: &str) -> Result<Self> {
+        let paths = lun.paths().len();
         let other = lun.add_nexuses(2, 1)?.remove(0);
         let daemon = Lite::start(lab, config)?;
         let map = daemon.await_map(&lun.wwid(), paths)?;

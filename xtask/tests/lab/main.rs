@@ -30,11 +30,15 @@
 
 mod binaries;
 mod conformance;
+mod daemon_groups;
 mod daemon_hooks;
 mod daemon_killed;
+mod daemon_maps;
 mod daemon_paths;
+mod daemon_queueing;
 mod daemon_returns;
 mod daemon_socket;
+mod daemon_verbs;
 mod dead_holder;
 mod distribution;
 mod faults;

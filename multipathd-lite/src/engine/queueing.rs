@@ -1,0 +1,131 @@
+//! I/O of a map without a working path: it waits as long as it is configured to, or until a client
+//! says otherwise.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dm_multipath::table::PathState;
+use mpath_state::protocol::{Reply, Verb};
+
+use super::{Engine, MapNotes};
+use crate::ask::ReplyTo;
+use crate::model::{Map, Queueing};
+use crate::tasks::{Deed, Errand, Task};
+
+/// Whether a map that is to queue has been told not to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// It queues.
+    #[default]
+    No,
+    /// It has been without a path for too long.
+    InTime,
+    /// A client wants it.
+    ByClient,
+}
+
+impl Engine {
+    /// Maps whose paths are all dead queue for as long as they are told to.
+    pub(super) fn stop_queueing_in_time(&mut self) {
+        let now = self.now;
+        let stops = |map: &&Arc<Map>| matches!(map.queueing, Queueing::Seconds(_));
+        let maps: Vec<Arc<Map>> = self.model.maps.values().filter(stops).cloned().collect();
+        for map in maps {
+            let Queueing::Seconds(seconds) = map.queueing else {
+                continue;
+            };
+            let is_dead = !map.groups.is_empty() && !self.has_active_path(&map);
+            let notes = self.maps.entry(map.wwid.clone()).or_default();
+            if !is_dead {
+                let was_stopped = notes.queueing == Stopped::InTime;
+                notes.dead_since = None;
+                if was_stopped {
+                    notes.queueing = Stopped::No;
+                    self.send_queueing(&map, QUEUE, None);
+                }
+                continue;
+            }
+            let since = *notes.dead_since.get_or_insert(now);
+            let is_over = now >= since + Duration::from_secs(seconds.into());
+            if is_over && notes.queueing == Stopped::No {
+                notes.queueing = Stopped::InTime;
+                tracing::warn!(
+                    "{}: no path for {seconds} s, I/O fails from now on",
+                    map.name
+                );
+                self.send_queueing(&map, FAIL, None);
+            }
+        }
+    }
+
+    pub(super) fn next_stop(&self) -> Option<Instant> {
+        let ends = self.model.maps.values().filter_map(|map| {
+            let notes = self.maps.get(&map.wwid)?;
+            let Queueing::Seconds(seconds) = map.queueing else {
+                return None;
+            };
+            let since = notes.dead_since?;
+            if notes.queueing != Stopped::No {
+                return None;
+            }
+            Some(since + Duration::from_secs(seconds.into()))
+        });
+        ends.min()
+    }
+
+    fn has_active_path(&self, map: &Map) -> bool {
+        let paths = map
+            .paths()
+            .filter_map(|device| self.model.paths.get(&device));
+        paths
+            .into_iter()
+            .any(|path| path.dm_state == Some(PathState::Active))
+    }
+
+    /// A client has stopped the queueing of a map, or wants it as it is configured again.
+    pub(super) fn change_queueing(&mut self, map: &Arc<Map>, verb: Verb, reply: Option<ReplyTo>) {
+        let notes = self.maps.entry(map.wwid.clone()).or_default();
+        // A map without paths queues for as long as at first.
+        notes.dead_since = None;
+        notes.queueing = match verb {
+            Verb::DisableQueueing => Stopped::ByClient,
+            _ => Stopped::No,
+        };
+        let does_queue = verb == Verb::RestoreQueueing && map.queueing != Queueing::Off;
+        tracing::info!("{}: {verb} by a client", map.name);
+        self.send_queueing(map, if does_queue { QUEUE } else { FAIL }, reply);
+    }
+
+    /// What a table that is loaded now has to say of queueing.
+    pub(super) fn queueing_now(&self, wwid: &str, configured: Queueing) -> Queueing {
+        let is_stopped = |notes: &MapNotes| notes.queueing != Stopped::No;
+        match self.maps.get(wwid).is_some_and(is_stopped) {
+            true => Queueing::Off,
+            false => configured,
+        }
+    }
+
+    fn send_queueing(&mut self, map: &Map, text: &str, reply_to: Option<ReplyTo>) {
+        let is_stopped = text == FAIL;
+        if let Some(map) = self.model_mut().map_mut(&map.wwid) {
+            map.is_queueing_stopped = is_stopped && map.queueing != Queueing::Off;
+        }
+        let Some(device) = map.device else {
+            return self
+                .answers
+                .extend(reply_to.map(|reply_to| (reply_to, Reply::Ok)));
+        };
+        self.tasks.push_back(Task::Errand(Errand {
+            wwid: Some(map.wwid.clone()),
+            deed: Deed::Message {
+                map: device,
+                text: text.to_owned(),
+            },
+            reply_to,
+        }));
+    }
+}
+
+/// The messages of the multipath target.
+const QUEUE: &str = "queue_if_no_path";
+const FAIL: &str = "fail_if_no_path";

@@ -1,0 +1,157 @@
+//! How multipathd-lite groups paths and moves between groups, by what the target says of its
+//! ports (ALUA).
+
+use std::time::Duration;
+
+use xtask::error::{Error, Result};
+use xtask::guest::{Fabric, Lab, Nexus, PortGroup, PortState, run, until};
+
+use crate::daemon_paths::Node;
+use crate::persist::OURS;
+
+#[test]
+fn paths_in_standby_carry_registrations_and_take_over() -> Result {
+    let lab = Lab::alone("litestandby")?;
+    let (node, group) = two_groups(&lab, PortState::Standby, "")?;
+    node.await_checks("ghost", 2)?;
+    node.persist("-G -S a")?;
+    node.persist("-R -K a -T 5")?;
+    node.assert_keys(&[OURS; 4])?;
+    assert_eq!(node.active()?, 4);
+    assert!(node.writes()?);
+    let (first, second) = node.lun.paths().split_at(2);
+    first.iter().try_for_each(Nexus::set_offline)?;
+    node.await_active(2)?;
+    assert!(node.writes()?, "the target lets the others take over");
+    first.iter().try_for_each(Nexus::set_running)?;
+    node.await_active(4)?;
+    node.assert_keys(&[OURS; 4])?;
+    // While the array changes over its paths are neither good nor bad.
+    let changing = group.change_slowly(PortState::NonOptimized, CHANGE)?;
+    node.await_checks("i/o pending", 2)?;
+    assert_eq!(node.active()?, 4);
+    let changed = changing.join();
+    changed.map_err(|_| Error::unexpected("the change panicked"))??;
+    node.await_checks("ready", 4)?;
+    for path in second {
+        assert!(node.writes_through(path)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_best_group_is_used_again_as_configured() -> Result {
+    let lab = Lab::alone("litefailback")?;
+    let (node, group) = two_groups(&lab, PortState::NonOptimized, "failback immediate\n")?;
+    // So that the kernel does not tell the target to make the second one the best.
+    group.forbid_explicit()?;
+    fail_over(&node)?;
+    node.await_groups("AE")?;
+    node.daemon
+        .reconfigure(&lab, &config("failback manual\n"))?;
+    fail_over(&node)?;
+    assert_eq!(node.groups()?, "EA");
+    let reload = format!("reload map {}", node.map);
+    assert_eq!(node.daemon.ask(&reload)?.stdout, "ok\n");
+    node.await_groups("EA")?;
+    node.daemon.reconfigure(&lab, &config("failback 1\n"))?;
+    node.await_groups("AE")?;
+    node.daemon
+        .reconfigure(&lab, &config("failback followover\n"))?;
+    // As if another node had moved the array over.
+    run("dmsetup", ["message", &node.map, "0", "switch_group 2"])?.succeeded()?;
+    assert!(node.writes()?);
+    node.daemon.ask("show maps")?.succeeded()?;
+    assert_eq!(node.groups()?, "EA");
+    fail_over(&node)?;
+    node.await_groups("AE")
+}
+
+/// Both paths of the first group go, I/O makes the kernel use the second, and they return.
+fn fail_over(node: &Node) -> Result {
+    let (first, _) = node.lun.paths().split_at(2);
+    first.iter().try_for_each(Nexus::set_offline)?;
+    node.await_active(2)?;
+    assert!(node.writes()?);
+    node.await_groups("EA")?;
+    first.iter().try_for_each(Nexus::set_running)?;
+    node.await_active(4)
+}
+
+/// A map of four paths, the last two of which are in a group of their own.
+fn two_groups(lab: &Lab, second: PortState, lines: &str) -> Result<(Node, PortGroup)> {
+    let lun = lab.lun(Fabric::Loop, 4)?;
+    let group = lun.port_group(1, &lun.paths()[2..])?;
+    group.set_state(second)?;
+    lun.paths().iter().try_for_each(Nexus::refresh)?;
+    Ok((Node::on(lab, lun, &config(lines))?, group))
+}
+
+/// Nothing that would keep the daemon from following the array, but for these lines.
+fn config(lines: &str) -> String {
+    format!(
+        "defaults {{\nuser_friendly_names yes\nfind_multipaths greedy\npolling_interval 1\n}}\n\
+         overrides {{\nno_path_retry fail\n{lines}}}\n"
+    )
+}
+
+impl Node {
+    /// Waits for a table with these words.
+    pub(crate) fn await_table(&self, words: &str) -> Result {
+        let what = format!("a table with '{words}'");
+        let mut table = String::new();
+        let found = until(&what, || {
+            table = run("dmsetup", ["table", &self.map])?.stdout;
+            Ok(table.contains(words).then_some(()))
+        });
+        self.daemon
+            .explain(found.inspect_err(|_| eprintln!("the table is {table}")))
+    }
+
+    /// Waits until the checker says this of so many paths.
+    fn await_checks(&self, state: &str, count: usize) -> Result {
+        let format = "show paths raw format %T,%m";
+        let expected = format!("{state},{}", self.map);
+        self.daemon
+            .explain(until(&format!("{count} paths {state}"), || {
+                let paths = self.daemon.ask(format)?.stdout;
+                let found = paths.lines().filter(|line| **line == expected).count();
+                Ok((found == count).then_some(()))
+            }))
+    }
+
+    /// Waits until the kernel's groups are in these states.
+    fn await_groups(&self, states: &str) -> Result {
+        let what = format!("the groups to be {states}");
+        self.daemon.explain(until(
+            &what,
+            || Ok((self.groups()? == states).then_some(())),
+        ))
+    }
+
+    /// The kernel's state of each group: `A` for the one in use.
+    fn groups(&self) -> Result<String> {
+        let status = self.status()?;
+        let words: Vec<&str> = status.split_whitespace().collect();
+        // A path has such a letter as well, behind its number.
+        let is_group = |window: &&[&str]| {
+            matches!(window, [_, "A" | "E" | "D", "0", _, _, path] if path.contains(':'))
+                && !window[0].contains(':')
+        };
+        Ok(words
+            .windows(6)
+            .filter(is_group)
+            .map(|window| window[1])
+            .collect())
+    }
+
+    /// Whether a write through the map succeeds.
+    pub(crate) fn writes(&self) -> Result<bool> {
+        let node = format!("of=/dev/mapper/{}", self.map);
+        let args = ["if=/dev/zero", &node, "bs=4096", "count=1", "oflag=direct"];
+        Ok(run("dd", args)?.code() == 0)
+    }
+}
+
+/// Several checks long.
+const CHANGE: Duration = Duration::from_secs(4);
