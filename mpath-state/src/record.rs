@@ -90,6 +90,19 @@ impl RecordDir {
         json::read_record(&path, wwid)
     }
 
+    /// What is under way on a map, or was cut off, without a lock and without touching anything:
+    /// for showing. Whether its process is still at work has to be found out otherwise.
+    ///
+    /// # Errors
+    /// The journal cannot be read or understood.
+    pub fn peek_journal(&self, wwid: &str) -> Result<Option<Intent>, RecordError> {
+        let path = Self::journal_path(&self.path, wwid);
+        let path = path.ok_or_else(|| RecordError::Wwid {
+            wwid: wwid.to_owned(),
+        })?;
+        json::read_intent(&path)
+    }
+
     /// Where the journal of a map is, while something is under way or was cut off; `None` if no
     /// map has such a WWID.
     #[must_use]

@@ -4,12 +4,13 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
+use dm_multipath::sys::dm::DmListed;
 use dm_multipath::sys::{DmControl, DmError};
 use dm_multipath::{DeviceNumber, Roots};
-use pr_policy::{Outcome, PathId, PathReturn, Settlement, Transaction};
+use pr_policy::{Look, Outcome, PathId, PathReturn, Settlement, Transaction};
 
 use crate::device::other;
-use crate::executor::{carry_out, settle};
+use crate::executor::{self, carry_out, settle};
 use crate::host::Host;
 use crate::kernel::{KernelHands, KernelMap};
 use crate::map::OpenMap;
@@ -28,23 +29,48 @@ pub(crate) enum Carrier<'a> {
 impl<'a> Carrier<'a> {
     /// That of a host on which `name` is to be opened.
     pub(crate) fn open(host: &'a Host, name: &str) -> Result<Self, Failure> {
+        if host.sandbox.is_none()
+            && let Err(failure) = check_node(name)
+        {
+            return Err(match Self::of(host, name) {
+                Ok(carrier) => carrier.with_nearest(failure),
+                Err(_) => failure,
+            });
+        }
+        Self::of(host, name)
+    }
+
+    /// That of a host.
+    pub(crate) fn of(host: &'a Host, name: &str) -> Result<Self, Failure> {
         if let Some(node) = &host.sandbox {
             return Ok(Self::Sandbox(node));
         }
-        check_node(name)?;
         let roots = &host.roots;
-        let dm = DmControl::open_in(roots).map_err(|error| Failure::Other {
-            device: name.to_owned(),
-            reason: error.to_string(),
-        })?;
+        let dm = DmControl::open_in(roots).map_err(|error| other(name, &error))?;
         Ok(Self::Kernel { roots, dm })
     }
 
     /// Finds the map that `name` means, and its paths; no other map or path is looked at.
     pub(crate) fn resolve(&self, name: &str) -> Result<OpenMap, Failure> {
-        match self {
+        let resolved = match self {
             Self::Kernel { roots, dm } => OpenMap::resolve(roots, dm, name),
             Self::Sandbox(node) => node.resolve(name),
+        };
+        resolved.map_err(|failure| self.with_nearest(failure))
+    }
+
+    /// Names a map for one that is not there: the only case in which others are looked for.
+    fn with_nearest(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::NotFound { device, reason, .. } => {
+                let nearest = self.list().ok().and_then(|maps| nearest(&device, &maps));
+                Failure::NotFound {
+                    device,
+                    reason,
+                    nearest,
+                }
+            }
+            other => other,
         }
     }
 
@@ -56,6 +82,44 @@ impl<'a> Carrier<'a> {
             map.read_identities(roots);
         }
         Ok(map)
+    }
+
+    /// Every multipath map of the host: by what it can be found, in the order of the names. No
+    /// path is looked at.
+    pub(crate) fn list(&self) -> Result<Vec<Listed>, Failure> {
+        let mut listed = match self {
+            Self::Kernel { dm, .. } => {
+                let all = dm.list().map_err(|error| other("device-mapper", &error))?;
+                let maps = all.into_iter().filter(may_be_multipath);
+                maps.map(|found| Listed {
+                    spec: found.device.to_string(),
+                    name: found.name,
+                })
+                .collect()
+            }
+            Self::Sandbox(node) => node.list()?,
+        };
+        listed.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(listed)
+    }
+
+    /// Looks at what is registered, without changing anything.
+    pub(crate) fn look(
+        &self,
+        map: &OpenMap,
+        look: &mut Look,
+        deadline: Duration,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Kernel { roots, dm } => {
+                let mut hands = kernel_hands(roots, dm, map, deadline);
+                executor::look(look, &mut hands).map_err(|error| no_worker(map, &error))
+            }
+            Self::Sandbox(node) => {
+                let mut hands = SandboxHands::new(node, map.paths());
+                executor::look(look, &mut hands).map_err(|error| other(map.name(), &error))
+            }
+        }
     }
 
     /// Takes a path into a map, which may be in its table or not (yet).
@@ -140,6 +204,36 @@ fn no_worker(map: &OpenMap, error: &io::Error) -> Failure {
     }
 }
 
+/// A map of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// What [`Carrier::resolve`] finds it by.
+    pub(crate) spec: String,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+/// The map whose name is most like this one; names that have little in common suggest nothing.
+fn nearest(name: &str, maps: &[Listed]) -> Option<String> {
+    let wanted = name.rsplit('/').next().unwrap_or(name);
+    let likeness = |map: &&Listed| strsim::jaro_winkler(wanted, &map.name);
+    let best = maps
+        .iter()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+    (likeness(&best) >= LEAST_LIKENESS).then(|| best.name.clone())
+}
+
+/// Of 1; `mpthb` and `mpathb` have 0.96, `root` and `mpatha` 0.47.
+const LEAST_LIKENESS: f64 = 0.8;
+
+/// Kernels that tell no uuid in the list leave it to the table to say.
+fn may_be_multipath(found: &DmListed) -> bool {
+    found
+        .uuid
+        .as_ref()
+        .is_none_or(|uuid| uuid.is_empty() || uuid.starts_with("mpath-"))
+}
+
 /// A wrong name is told as such also on a host without device-mapper.
 fn check_node(name: &str) -> Result<(), Failure> {
     if !name.contains('/') {
@@ -152,6 +246,7 @@ fn check_node(name: &str) -> Result<(), Failure> {
         Err(error) => Err(Failure::NotFound {
             device,
             reason: error.to_string(),
+            nearest: None,
         }),
     }
 }

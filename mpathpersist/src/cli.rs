@@ -19,6 +19,7 @@ pub mod usage;
 mod values;
 pub mod verdict;
 
+use crate::code::Code;
 pub use crate::run::{Doubt, Failure, FanOut, Report, RunOptions, Runner};
 pub use args::{sandbox, verbosity};
 pub use exit::ExitStatus;
@@ -93,7 +94,9 @@ impl Session<'_> {
                 ExitStatus::SUCCESS
             }
             Ok(Parsed::Run(_)) if privilege == Privilege::User => {
-                self.refuse("not-root", "need to be root", format)
+                let status = self.refuse(Code::NotRoot, "need to be root", format);
+                self.console.err(usage::ROOT_HINT);
+                status
             }
             Ok(Parsed::Run(invocation)) => self.run_invocation(&invocation),
         }
@@ -116,7 +119,11 @@ impl Session<'_> {
                 .iter()
                 .map(|line| self.run_line(line, format))
                 .fold(ExitStatus::SUCCESS, ExitStatus::or),
-            Err(error) => self.refuse("batch-file", &error.to_string(), format),
+            Err(error) => {
+                let status = self.refuse(Code::BatchFile, &error.to_string(), format);
+                self.console.err(usage::BATCH_HINT);
+                status
+            }
         }
     }
 
@@ -234,21 +241,21 @@ impl Session<'_> {
 
     /// The process' own arguments are wrong: what, and where to read on.
     fn refuse_arguments(&mut self, error: &UsageError, format: Format) -> ExitStatus {
-        let status = self.refuse("syntax-error", &usage_text(error), format);
-        self.console.err(&format!("{}\n", usage::HINT));
+        let status = self.refuse(Code::SyntaxError, &usage_text(error), format);
+        self.console.err(usage::HINT);
         status
     }
 
     /// A line of a batch file is wrong: what, and which.
     fn refuse_line(&mut self, line: &Line, message: &str, format: Format) -> ExitStatus {
-        let status = self.refuse("syntax-error", message, format);
+        let status = self.refuse(Code::SyntaxError, message, format);
         let number = line.number;
         self.console
             .err(&format!("syntax error on line {number} in batch file\n"));
         status
     }
 
-    fn refuse(&mut self, kind: &'static str, message: &str, format: Format) -> ExitStatus {
+    fn refuse(&mut self, kind: Code, message: &str, format: Format) -> ExitStatus {
         let status = ExitStatus::SYNTAX_ERROR;
         if format == Format::Json {
             self.console

@@ -36,9 +36,9 @@ use crate::run::{Failure, Report, RunOptions, Runner};
 /// ```
 #[derive(Debug)]
 pub struct Device<'a> {
-    host: &'a Host,
-    carrier: Carrier<'a>,
-    map: OpenMap,
+    pub(crate) host: &'a Host,
+    pub(crate) carrier: Carrier<'a>,
+    pub(crate) map: OpenMap,
     spec: String,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Device<'a> {
         Ok(Some(report))
     }
 
-    fn leftover(&self, lock: &MapLock) -> Option<Leftover> {
+    pub(crate) fn leftover(&self, lock: &MapLock) -> Option<Leftover> {
         let read = lock.journal().read();
         read.unwrap_or_else(|error| {
             tracing::warn!("{}: {error}", self.name());
@@ -143,7 +143,7 @@ impl<'a> Device<'a> {
         .map(Leftover)
     }
 
-    fn finish(
+    pub(crate) fn finish(
         &mut self,
         leftover: &Leftover,
         lock: &MapLock,
@@ -172,7 +172,7 @@ impl<'a> Device<'a> {
         result
     }
 
-    fn resume_if_suspended(&self) -> Result<(), Failure> {
+    pub(crate) fn resume_if_suspended(&self) -> Result<(), Failure> {
         if !self.map.is_suspended() {
             return Ok(());
         }
@@ -180,13 +180,13 @@ impl<'a> Device<'a> {
         resumed.map_err(|error| other(self.name(), &error))
     }
 
-    fn lock(&self, patience: Duration) -> Result<MapLock, Failure> {
+    pub(crate) fn lock(&self, patience: Duration) -> Result<MapLock, Failure> {
         let records = RecordDir::new(&self.host.run_dir);
         let locked = records.lock(self.map.wwid(), patience);
         locked.map_err(|error| other(self.name(), &error))
     }
 
-    fn change_locked(
+    pub(crate) fn change_locked(
         &mut self,
         request: &Request,
         options: Options,
@@ -199,7 +199,9 @@ impl<'a> Device<'a> {
         report_problems(&loaded.problems);
         let prkeys = PrKeysFile::new(&self.host.prkeys);
         let (configured, stored) = self.configured_key(&config, &prkeys)?;
-        let plan = authorise(request, configured).map_err(|refusal| self.key_failure(refusal))?;
+        let origin = || self.key_origin(&config, &prkeys);
+        let plan = authorise(request, configured)
+            .map_err(|refusal| self.key_failure(refusal, origin()))?;
         let request = &self.with_configuration(request, &config);
         let daemon = Daemon::connect(&self.host.daemon, daemon_patience(&config, limits));
         let map = self.map.clone();
@@ -224,7 +226,7 @@ impl<'a> Device<'a> {
     }
 
     /// What was known before the lock was taken may be out of date.
-    fn refresh(&mut self) -> Result<(), Failure> {
+    pub(crate) fn refresh(&mut self) -> Result<(), Failure> {
         self.map = self.carrier.resolve_with_identities(&self.spec)?;
         Ok(())
     }
@@ -292,6 +294,18 @@ impl<'a> Device<'a> {
         }
     }
 
+    /// The line that says which key the map has.
+    fn key_origin(&self, config: &Config, prkeys: &PrKeysFile) -> String {
+        let setting = config.reservation_key(&self.map.identity());
+        match setting.value {
+            KeySetting::Key(_) => setting.origin.to_string(),
+            KeySetting::File => format!(
+                "{}, where --register-ignore stores it",
+                prkeys.path().display()
+            ),
+        }
+    }
+
     /// `all_tg_pt` in the configuration stands for `--param-alltgpt` with every registration.
     fn with_configuration(&self, request: &Request, config: &Config) -> Request {
         let mut request = request.clone();
@@ -319,10 +333,14 @@ impl<'a> Device<'a> {
         })
     }
 
-    fn key_failure(&self, refusal: KeyRefusal) -> Failure {
+    fn key_failure(&self, refusal: KeyRefusal, origin: String) -> Failure {
         let map = self.name().to_owned();
         match refusal {
-            KeyRefusal::Mismatch { configured, .. } => Failure::KeyMismatch { map, configured },
+            KeyRefusal::Mismatch { configured, .. } => Failure::KeyMismatch {
+                map,
+                configured,
+                origin,
+            },
             KeyRefusal::NotConfigured => Failure::NoKey { map },
         }
     }
@@ -376,7 +394,7 @@ fn daemon_patience(config: &Config, limits: Limits) -> Duration {
 }
 
 /// The path that an outcome speaks of.
-fn named_path(outcome: &Outcome) -> Option<PathId> {
+pub(crate) fn named_path(outcome: &Outcome) -> Option<PathId> {
     match outcome {
         Outcome::Answered { path, .. }
         | Outcome::Unreachable { path }

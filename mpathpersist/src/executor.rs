@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pr_policy::{
-    Action, Command, Event, Outcome, PathId, PathReturn, Settlement, Ticket, Transaction,
+    Action, Command, Event, Look, Outcome, PathId, PathReturn, Settlement, Ticket, Transaction,
 };
 
 /// What a transaction acts with: the kernel, or a simulation of it.
@@ -100,6 +100,23 @@ pub fn settle<H: Hands, E>(
             None => path_return.handle_timeout(hands.now()),
         }
     }
+}
+
+/// Looks at what is registered.
+///
+/// # Errors
+/// The hands failed.
+pub fn look<H: Hands>(look: &mut Look, hands: &mut H) -> Result<(), H::Error> {
+    while !look.is_over() {
+        while let Some(action) = look.poll_action() {
+            start(&action, hands)?;
+        }
+        match hands.wait(look.poll_timeout())? {
+            Some(event) => look.handle_event(hands.now(), event),
+            None => look.handle_timeout(hands.now()),
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn start<H: Hands>(action: &Action, hands: &mut H) -> Result<(), H::Error> {

@@ -2,6 +2,7 @@
 //!
 //! * [`Device`] is the library: open a map, [run](Device::run) a [`pr_policy::Request`].
 //! * [`cli`] is the command `mpathpersist`, texts and exit statuses included.
+//! * [`view`] is everything about a map without touching it, [`overview`] shows it.
 //! * [`sandbox`] is a simulated SAN in a folder, for trying all that out.
 //! * [`executor`] carries a [`pr_policy::Transaction`] out with any [`executor::Hands`].
 //!
@@ -11,6 +12,7 @@
 mod books;
 mod carrier;
 pub mod cli;
+pub mod code;
 mod custody;
 mod daemon;
 mod device;
@@ -21,8 +23,13 @@ mod kernel;
 mod leftover;
 mod map;
 mod operations;
+pub mod overview;
+mod paint;
+mod repair;
 mod run;
 pub mod sandbox;
+pub mod size;
+pub mod view;
 
 pub use custody::{Custody, Holder, Settled, Verdict};
 pub use daemon::{Daemon, DaemonError};
@@ -30,4 +37,6 @@ pub use device::{Device, HostRunner};
 pub use host::Host;
 pub use kernel::{KernelHands, KernelMap, KernelPath};
 pub use operations::OperationError;
+pub use paint::Paint;
+pub use repair::{Repaired, Step};
 pub use run::{Doubt, Failure, FanOut, Report, RunOptions, Runner};

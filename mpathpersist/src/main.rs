@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use mpathpersist::cli::{self, ExitStatus, Privilege, Runner, Verbosity};
-use mpathpersist::sandbox::{self, Paint};
-use mpathpersist::{Host, HostRunner};
+use mpathpersist::overview::{self, Terminal};
+use mpathpersist::sandbox;
+use mpathpersist::{Host, HostRunner, Paint};
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
@@ -17,6 +18,10 @@ fn main() -> ExitCode {
     if sandbox::command::is_meant(&args) {
         let (mut out, mut err) = (stdout().lock(), stderr().lock());
         return sandbox::command::run(&args, paint(), &mut out, &mut err).into();
+    }
+    if overview::is_meant(&args) {
+        let (mut out, mut err) = (stdout().lock(), stderr().lock());
+        return overview::run(&args, terminal(), privilege(), &mut out, &mut err).into();
     }
     match cli::sandbox(&args) {
         Some(dir) => run_in_sandbox(args, &dir),
@@ -43,6 +48,17 @@ fn privilege() -> Privilege {
         Privilege::Root
     } else {
         Privilege::User
+    }
+}
+
+/// `COLUMNS` is how a person, or a script, asks for a width.
+fn terminal() -> Terminal {
+    let wanted = std::env::var("COLUMNS").ok();
+    let wanted = wanted.and_then(|columns| columns.parse().ok());
+    let is_wide = || terminal_size::terminal_size_of(stdout()).map(|(width, _)| width.0.into());
+    Terminal {
+        paint: paint(),
+        columns: wanted.or_else(is_wide).filter(|columns| *columns > 0),
     }
 }
 

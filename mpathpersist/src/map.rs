@@ -144,6 +144,21 @@ impl OpenMap {
         self.paths.get(index(id)?)
     }
 
+    /// The map as the kernel has it.
+    pub(crate) fn kernel_map(&self) -> &Map {
+        &self.map
+    }
+
+    /// What sysfs says of a path, if that was read and the device is still there.
+    pub(crate) fn scsi_device(&self, id: PathId) -> Option<&ScsiDevice> {
+        self.devices.get(index(id)?)?.as_ref()
+    }
+
+    /// What device-mapper thinks of a path.
+    pub(crate) fn dm_state(&self, id: PathId) -> Option<MapPathState> {
+        Some(self.map.paths.get(index(id)?)?.dm_state)
+    }
+
     /// What the configuration knows the map by.
     pub(crate) fn identity(&self) -> MapIdentity {
         let device = self.devices.iter().flatten().next();
@@ -235,10 +250,12 @@ fn failure(name: &str, error: ResolveError) -> Failure {
         ResolveError::NotFound { .. } => Failure::NotFound {
             device,
             reason: "No such file or directory".to_owned(),
+            nearest: None,
         },
         ResolveError::Stat { source, .. } => Failure::NotFound {
             device,
             reason: source.to_string(),
+            nearest: None,
         },
         ResolveError::NotBlockDevice { .. } => Failure::NotBlockDevice { device },
         ResolveError::NotDeviceMapper { .. } => Failure::NotMultipath {

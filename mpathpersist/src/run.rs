@@ -5,6 +5,7 @@
 pub use pr_policy::{Doubt, FanOut};
 use pr_policy::{Outcome, Request};
 use scsi_pr::ReservationKey;
+use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -61,12 +62,14 @@ pub struct Report {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
     /// There is no such file, or it cannot be opened (exit status 12).
-    #[error("{device}: cannot be opened ({reason}): name a map, as in /dev/mapper/NAME")]
+    #[error("{device}: cannot be opened ({reason}): {}", Suggestion(nearest.as_deref()))]
     NotFound {
         /// The name that was given.
         device: String,
         /// What the system says, for example "No such file or directory".
         reason: String,
+        /// The map whose name is most like the one given, if there is one.
+        nearest: Option<String>,
     },
     /// The file is no block device (exit status 12).
     #[error("{device}: not a block device: name a map, as in /dev/mapper/NAME")]
@@ -97,6 +100,8 @@ pub enum Failure {
         map: String,
         /// The key that is configured.
         configured: ReservationKey,
+        /// Where: a line of a file.
+        origin: String,
     },
     /// The map has no key, and this action needs one (exit status 1).
     #[error("{map}: no configured reservation key")]
@@ -122,7 +127,39 @@ pub enum Failure {
     },
 }
 
+/// What the name may have been meant to be.
+struct Suggestion<'a>(Option<&'a str>);
+
+impl fmt::Display for Suggestion<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(map) => write!(f, "is '{map}' meant? 'mpathpersist status' lists the maps"),
+            None => f.write_str("name a map, as in /dev/mapper/NAME"),
+        }
+    }
+}
+
 impl Failure {
+    /// What to do, where the message is one that scripts know and that stays as it is.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::KeyMismatch {
+                map,
+                configured,
+                origin,
+            } => Some(format!(
+                "{map}: that key comes from {origin}: use {configured}, or change it there; see \
+                 'mpathpersist explain {map}'"
+            )),
+            Self::NoKey { map } => Some(format!(
+                "{map}: register first, which stores the key: 'mpathpersist --out --register \
+                 --param-sark KEY {map}'; or set 'reservation_key' in multipath.conf"
+            )),
+            _ => None,
+        }
+    }
+
     /// The name of the map, if it was found.
     pub fn map(&self) -> Option<&str> {
         match self {

@@ -51,6 +51,7 @@ mod san;
 mod saved;
 mod table;
 
+pub use crate::paint::Paint;
 pub use disk::Disk;
 pub use error::SandboxError;
 pub use folder::Folder;
@@ -60,4 +61,4 @@ pub use node::{Node, Unusable};
 pub use plan::Plan;
 pub use san::{Condition, InMap, Lun, San, SanNode, SanPath};
 pub use saved::{PROFILES, profile_name};
-pub use table::{Paint, Table};
+pub use table::Table;

@@ -5,7 +5,6 @@ mod columns;
 mod json;
 mod map_row;
 mod path_row;
-mod size;
 mod status;
 mod topology;
 

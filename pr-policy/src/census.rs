@@ -8,6 +8,7 @@ use crate::job::Job;
 use crate::limits::MAX_RECOUNTS;
 use crate::outcome::Outcome;
 use crate::reading::{Progress, ReadEnd, Reading};
+use crate::snapshot::PathId;
 
 /// Waits for READ FULL STATUS; where that is not supported, for READ KEYS and READ RESERVATION.
 #[derive(Debug, Clone)]
@@ -49,6 +50,11 @@ impl CensusReading {
     ) -> Progress<Self, Result<Census, Outcome>> {
         let progress = self.reading.handle_alarm(courier);
         Self::after(progress, self.part, self.recounts, job, courier)
+    }
+
+    /// The paths that have not answered yet.
+    pub(crate) fn asked(&self) -> &[PathId] {
+        self.reading.asked()
     }
 
     fn ask(

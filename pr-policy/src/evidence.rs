@@ -18,7 +18,7 @@ use crate::job::Job;
 
 /// Whose something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ownership {
+pub enum Ownership {
     /// This node's.
     Ours,
     /// Another node's, or another node has a part in it.
@@ -81,6 +81,14 @@ impl Census {
         self.reservation().filter(|reservation| {
             !reservation.reservation_type.is_all_registrants() && reservation.key == key
         })
+    }
+
+    /// Whether nobody is registered.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Named(status) => status.descriptors.is_empty(),
+            Self::Counted { keys, .. } => keys.keys.is_empty(),
+        }
     }
 
     /// Registrations with this key.

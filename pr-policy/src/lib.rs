@@ -14,6 +14,7 @@ extern crate alloc;
 #[cfg(feature = "world")]
 extern crate std;
 
+mod appraisal;
 mod ask;
 mod attempt;
 mod broadcast;
@@ -26,6 +27,7 @@ mod job;
 mod keys;
 mod learn;
 mod limits;
+mod look;
 mod mutation;
 mod outcome;
 mod path_return;
@@ -50,8 +52,14 @@ mod wire;
 #[cfg(feature = "world")]
 pub mod world;
 
+pub use appraisal::{
+    Appraisal, Counting, Evidence, Finding, Holder, Naming, PathAppraisal, PathVerdict, Registered,
+    Reluctance, Remedy, Severity, Standing, Stranger,
+};
+pub use evidence::Ownership;
 pub use keys::{ConfiguredKey, KeyPlan, KeyRefusal, authorise};
 pub use limits::Limits;
+pub use look::Look;
 #[cfg(feature = "world")]
 pub use mutation::Mutation;
 pub use outcome::{Effects, Holding, Others, Outcome, Registration};

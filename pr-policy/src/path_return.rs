@@ -21,7 +21,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use scsi_pr::{InAction, ReservationKey};
+use scsi_pr::ReservationKey;
 
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::census::CensusReading;
@@ -31,7 +31,7 @@ use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::outcome::{Effects, Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
-use crate::request::{Read, Register, RegisterMode, Request};
+use crate::request::{Register, RegisterMode, census_request};
 use crate::snapshot::{PathId, PathState, Snapshot};
 use crate::transaction::Options;
 use crate::wire::{Action, Event};
@@ -515,14 +515,6 @@ impl Census {
             Ownership::Unclear => None,
         })
     }
-}
-
-/// A return is no request of anybody; what it would read first stands for it.
-fn census_request() -> Request {
-    Request::Read(Read {
-        action: InAction::READ_FULL_STATUS,
-        allocation_length: None,
-    })
 }
 
 const NOT_NOW: Settlement = Settlement::TryAgain(Trust::Trusted);

@@ -101,6 +101,11 @@ impl Reading {
         }
     }
 
+    /// The paths that have not answered yet.
+    pub(crate) fn asked(&self) -> &[PathId] {
+        &self.asked
+    }
+
     /// The patience with the paths asked so far is over.
     pub(crate) fn handle_alarm(self, courier: &mut Courier) -> Progress<Self, ReadEnd> {
         self.ask_next(courier)

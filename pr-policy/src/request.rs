@@ -186,3 +186,10 @@ impl Preempt {
         }
     }
 }
+/// Stands for what is no request of anybody, but begins by reading everything registered.
+pub(crate) fn census_request() -> Request {
+    Request::Read(Read {
+        action: InAction::READ_FULL_STATUS,
+        allocation_length: None,
+    })
+}

@@ -41,6 +41,7 @@
 use super::exit::ExitStatus;
 use super::response::Response;
 use super::verdict::Verdict;
+use crate::code::Code;
 use pr_policy::Request;
 use scsi_pr::{
     Capabilities, FullStatusDescriptor, InAction, IscsiTransportId, OutAction, ReadFullStatus,
@@ -259,9 +260,9 @@ impl Document {
     }
 
     /// The object for a command line that could not be run at all.
-    pub fn refusal(exit: ExitStatus, kind: &'static str, message: &str) -> Self {
+    pub fn refusal(exit: ExitStatus, kind: Code, message: &str) -> Self {
         let failure = FailureBody {
-            kind,
+            kind: kind.slug(),
             message: message.split_whitespace().collect::<Vec<_>>().join(" "),
             path: None,
             status: None,
@@ -426,7 +427,7 @@ impl From<&TransportId> for TransportIdBody {
 impl From<&Verdict> for FailureBody {
     fn from(verdict: &Verdict) -> Self {
         Self {
-            kind: verdict.kind,
+            kind: verdict.kind.slug(),
             message: verdict.sentence.clone(),
             path: verdict.path.clone(),
             status: verdict.status.map(|status| format!("{:#04x}", status.0)),

@@ -76,7 +76,14 @@ impl UsageError {
 /// command line.
 pub const HINT: &str = "\
 Usage: mpathpersist [OPTIONS] [DEVICE]
-Try 'mpathpersist --help' for the options.";
+Try 'mpathpersist --help' for the options. [syntax-error]
+";
+
+/// What to do about a process without privilege.
+pub const ROOT_HINT: &str = "run it as root, for example with sudo [not-root]\n";
+
+/// What to do about a batch file that cannot be read.
+pub const BATCH_HINT: &str = "check the name behind --batch-file [batch-file]\n";
 
 /// The cause that clap found, as getopt_long words it.
 pub(super) fn explain(error: &clap::Error) -> UsageError {

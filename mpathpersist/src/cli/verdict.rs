@@ -4,9 +4,10 @@
 //! the sentence for people is ours to make better: every way to fail passes one total match and
 //! comes out with both.
 use super::exit::ExitStatus;
+use crate::code::Code;
 use crate::run::{Failure, Report};
-use pr_policy::{Outcome, Request};
-use scsi_pr::{OutAction, Sense, SenseKey, Status};
+use pr_policy::{Outcome, Read, Request};
+use scsi_pr::{InAction, OutAction, Sense, SenseKey, Status};
 
 /// Everything that is said about one failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,11 +15,13 @@ pub struct Verdict {
     /// The exit status.
     pub exit: ExitStatus,
     /// The failure's stable name, as in the JSON output.
-    pub kind: &'static str,
+    pub kind: Code,
     /// The lines that existing scripts expect.
     pub headline: Headline,
     /// One plain sentence: what happened, to which map and path, and what to do next.
     pub sentence: String,
+    /// What to do next, where the sentence is one that scripts know.
+    pub advice: Option<String>,
     /// The path it happened on.
     pub path: Option<String>,
     /// The SCSI status that the device answered with.
@@ -54,9 +57,17 @@ impl Verdict {
     pub fn stderr(&self, request: &Request) -> String {
         match (request, self.headline) {
             (Request::Read(_), Headline::Failed | Headline::FailedWith(_)) => {
-                format!("{PR_IN_FAILED}{}\n", self.sentence)
+                format!("{PR_IN_FAILED}{}", self.explained())
             }
-            _ => format!("{}\n", self.sentence),
+            _ => self.explained(),
+        }
+    }
+
+    /// The sentence, and the name that `explain` expands.
+    pub(crate) fn explained(&self) -> String {
+        match &self.advice {
+            None => format!("{} [{}]\n", self.sentence, self.kind),
+            Some(advice) => format!("{}\n{advice} [{}]\n", self.sentence, self.kind),
         }
     }
 }
@@ -83,10 +94,33 @@ pub fn judge_malformed(report: &Report, reason: &str) -> Verdict {
         path: report.path.clone(),
         ..verdict(
             ExitStatus::MALFORMED_RESPONSE,
-            "malformed-response",
+            Code::MalformedResponse,
             sentence,
         )
     }
+}
+
+/// What is said of a map that could not be read.
+pub(crate) fn of_reading(map: &str, outcome: &Outcome, path: &Option<String>) -> (Code, String) {
+    let report = Report {
+        map: map.to_owned(),
+        outcome: outcome.clone(),
+        path: path.clone(),
+        notes: Vec::new(),
+    };
+    let request = Request::Read(Read {
+        action: InAction::READ_FULL_STATUS,
+        allocation_length: None,
+    });
+    match judge_report(&request, &report) {
+        Err(verdict) => (verdict.kind, verdict.sentence),
+        Ok(_) => (Code::Other, format!("{map}: nothing was read")),
+    }
+}
+
+/// What is said of a map that could not be asked.
+pub(crate) fn of_failure(failure: &Failure) -> Verdict {
+    judge_failure(failure)
 }
 
 fn judge_report<'a>(request: &Request, report: &'a Report) -> Result<&'a [u8], Box<Verdict>> {
@@ -101,29 +135,29 @@ fn judge_report<'a>(request: &Request, report: &'a Report) -> Result<&'a [u8], B
         }
         Outcome::NoUsablePath => {
             let sentence = format!("{map}: no usable path: see 'multipathd show paths'");
-            verdict(ExitStatus::DEVICE_MAPPER, "no-usable-path", sentence)
+            verdict(ExitStatus::DEVICE_MAPPER, Code::NoUsablePath, sentence)
         }
         Outcome::Unreachable { .. } => {
             let sentence = format!(
                 "{map}: no path answered, the last one tried was {path}, nothing is known to \
                  have changed: check the paths with 'multipathd show paths' and try again"
             );
-            verdict(ExitStatus::OTHER, "unreachable", sentence)
+            verdict(ExitStatus::OTHER, Code::Unreachable, sentence)
         }
         Outcome::Unknown { .. } => {
             let sentence = format!(
                 "{map}: the answer through {path} never came, the command may have been carried \
-                 out or not: look with 'mpathpersist -i -s' before the next step"
+                 out or not: look with 'mpathpersist status {map}' before the next step"
             );
-            verdict(ExitStatus::OTHER, "unknown", sentence)
+            verdict(ExitStatus::OTHER, Code::Unknown, sentence)
         }
         Outcome::Incomplete { .. } => {
             let sentence = format!(
                 "{map}: {path} carries I/O and could not be brought in step with the others, which \
                  were put back as far as that is possible: check that path, look with \
-                 'mpathpersist -i -k', and run the command again"
+                 'mpathpersist status {map}', and run the command again"
             );
-            verdict(ExitStatus::OTHER, "incomplete", sentence)
+            verdict(ExitStatus::OTHER, Code::Incomplete, sentence)
         }
         Outcome::HolderUnreachable {
             key,
@@ -132,17 +166,17 @@ fn judge_report<'a>(request: &Request, report: &'a Report) -> Result<&'a [u8], B
             let sentence = format!(
                 "{map}: {key} still holds the reservation ({reservation_type}) through a nexus \
                  that cannot be used, and nothing tells whether it is this node's or one of \
-                 another node with the same key: look with 'mpathpersist -i -s'; --force treats \
+                 another node with the same key: see 'mpathpersist explain {map}'; --force treats \
                  it as this node's"
             );
-            verdict(ExitStatus::OTHER, "holder-unreachable", sentence)
+            verdict(ExitStatus::OTHER, Code::HolderUnreachable, sentence)
         }
         Outcome::NotSuspended => {
             let sentence = format!(
                 "{map}: the map could not be suspended, so nothing was changed: look for I/O that \
                  hangs with 'dmsetup status {map}', and run the command again"
             );
-            verdict(ExitStatus::OTHER, "not-suspended", sentence)
+            verdict(ExitStatus::OTHER, Code::NotSuspended, sentence)
         }
         Outcome::Malformed { .. } => judge_malformed(report, &format!("from {path}")),
     };
@@ -154,14 +188,14 @@ fn judge_report<'a>(request: &Request, report: &'a Report) -> Result<&'a [u8], B
 
 fn judge_failure(failure: &Failure) -> Verdict {
     let (exit, kind) = match failure {
-        Failure::NotFound { .. } => (ExitStatus::DEVICE_FILE, "device-not-found"),
-        Failure::NotBlockDevice { .. } => (ExitStatus::DEVICE_FILE, "not-a-block-device"),
-        Failure::NotMultipath { .. } => (ExitStatus::DEVICE_MAPPER, "not-a-multipath-map"),
-        Failure::NoPath { .. } => (ExitStatus::DEVICE_MAPPER, "no-usable-path"),
-        Failure::KeyMismatch { .. } => (ExitStatus::SYNTAX_ERROR, "key-mismatch"),
-        Failure::NoKey { .. } => (ExitStatus::SYNTAX_ERROR, "no-key"),
-        Failure::Worker { .. } => (ExitStatus::WORKER, "worker"),
-        Failure::Other { .. } => (ExitStatus::OTHER, "other"),
+        Failure::NotFound { .. } => (ExitStatus::DEVICE_FILE, Code::DeviceNotFound),
+        Failure::NotBlockDevice { .. } => (ExitStatus::DEVICE_FILE, Code::NotABlockDevice),
+        Failure::NotMultipath { .. } => (ExitStatus::DEVICE_MAPPER, Code::NotAMultipathMap),
+        Failure::NoPath { .. } => (ExitStatus::DEVICE_MAPPER, Code::NoUsablePath),
+        Failure::KeyMismatch { .. } => (ExitStatus::SYNTAX_ERROR, Code::KeyMismatch),
+        Failure::NoKey { .. } => (ExitStatus::SYNTAX_ERROR, Code::NoKey),
+        Failure::Worker { .. } => (ExitStatus::WORKER, Code::Worker),
+        Failure::Other { .. } => (ExitStatus::OTHER, Code::Other),
     };
     let headline = match failure {
         Failure::NotFound { .. } => Headline::Absent,
@@ -169,6 +203,7 @@ fn judge_failure(failure: &Failure) -> Verdict {
     };
     Verdict {
         headline,
+        advice: failure.advice(),
         ..verdict(exit, kind, failure.to_string())
     }
 }
@@ -176,36 +211,32 @@ fn judge_failure(failure: &Failure) -> Verdict {
 fn conflict(request: &Request, place: &str) -> Verdict {
     let why = match request.out_action() {
         Some(OutAction::REGISTER) => {
-            "the key given with --param-rk is not the one registered here: see 'mpathpersist -i \
-             -k', or use --register-ignore"
+            "the key given with --param-rk is not the one registered here (--register-ignore does \
+             not compare it)"
         }
         Some(OutAction::RESERVE) => {
             "this node is not registered, or a reservation of another node or of another type \
-             stands: see 'mpathpersist -i -r' and '-i -k'"
+             stands"
         }
         Some(OutAction::RELEASE) => {
-            "this node is not registered, or it holds a reservation of another --prout-type: see \
-             'mpathpersist -i -r' and '-i -k'"
+            "this node is not registered, or it holds a reservation of another --prout-type"
         }
         Some(OutAction::PREEMPT | OutAction::PREEMPT_AND_ABORT) => {
-            "this node is not registered, or nobody is registered with the key to preempt: see \
-             'mpathpersist -i -k'"
+            "this node is not registered, or nobody is registered with the key to preempt"
         }
-        Some(OutAction::REGISTER_AND_MOVE) => {
-            "this node does not hold the reservation: see 'mpathpersist -i -r'"
-        }
-        _ => {
-            "this node is not registered, or another node's reservation shuts it out: see \
-             'mpathpersist -i -k' and '-i -r'"
-        }
+        Some(OutAction::REGISTER_AND_MOVE) => "this node does not hold the reservation",
+        _ => "this node is not registered, or another node's reservation shuts it out",
     };
-    let sentence = format!("{place}: {} met a RESERVATION CONFLICT: {why}", request);
+    let map = place.split(": ").next().unwrap_or(place);
+    let sentence = format!(
+        "{place}: {request} met a RESERVATION CONFLICT: {why}: see 'mpathpersist status {map}'"
+    );
     Verdict {
         headline: Headline::FailedWith("Reservation Conflict"),
         status: Some(Status::RESERVATION_CONFLICT),
         ..verdict(
             ExitStatus::RESERVATION_CONFLICT,
-            "reservation-conflict",
+            Code::ReservationConflict,
             sentence,
         )
     }
@@ -220,7 +251,7 @@ fn answered(request: &Request, place: &str, status: Status, sense: Option<Sense>
                 "{place}: {} was answered with {status}: try again, or look after the device",
                 request
             );
-            verdict(ExitStatus::OTHER, "scsi-status", sentence)
+            verdict(ExitStatus::OTHER, Code::ScsiStatus, sentence)
         }
     };
     Verdict {
@@ -245,44 +276,46 @@ fn check_condition(request: &Request, place: &str, sense: Option<Sense>) -> Verd
 }
 
 /// What sense data comes to: exit status, stable name, what to do next.
-fn classify(sense: &Sense) -> (ExitStatus, &'static str, &'static str) {
+fn classify(sense: &Sense) -> (ExitStatus, Code, &'static str) {
     match (sense.key, sense.asc, sense.ascq) {
         (SenseKey::NO_SENSE, ..) => NO_SENSE,
         (SenseKey::NOT_READY, ..) => (
             ExitStatus::NOT_READY,
-            "not-ready",
+            Code::NotReady,
             "wait until the device is ready and try again",
         ),
         (SenseKey::MEDIUM_ERROR, ..) => (
             ExitStatus::MEDIUM_ERROR,
-            "medium-error",
+            Code::MediumError,
             "look after the device",
         ),
         (SenseKey::HARDWARE_ERROR, ..) => (
             ExitStatus::HARDWARE_ERROR,
-            "hardware-error",
+            Code::HardwareError,
             "look after the device",
         ),
         (SenseKey::ILLEGAL_REQUEST, 0x20, 0x00) => {
             let next = "it knows no persistent reservations; another way of fencing is needed";
-            (ExitStatus::INVALID_OPERATION, "invalid-operation", next)
+            (ExitStatus::INVALID_OPERATION, Code::InvalidOperation, next)
         }
         (SenseKey::ILLEGAL_REQUEST, asc, ascq) => (
             ExitStatus::ILLEGAL_REQUEST,
-            "illegal-request",
+            Code::IllegalRequest,
             after_illegal_request(asc, ascq),
         ),
         (SenseKey::UNIT_ATTENTION, ..) => (
             ExitStatus::UNIT_ATTENTION,
-            "unit-attention",
+            Code::UnitAttention,
             "it kept saying so; try again",
         ),
-        (SenseKey::ABORTED_COMMAND, ..) => {
-            (ExitStatus::ABORTED_COMMAND, "aborted-command", "try again")
-        }
+        (SenseKey::ABORTED_COMMAND, ..) => (
+            ExitStatus::ABORTED_COMMAND,
+            Code::AbortedCommand,
+            "try again",
+        ),
         _ => (
             ExitStatus::OTHER,
-            "sense",
+            Code::Sense,
             "look the sense data up in the device's manual",
         ),
     }
@@ -297,18 +330,19 @@ fn after_illegal_request(asc: u8, ascq: u8) -> &'static str {
     }
 }
 
-fn verdict(exit: ExitStatus, kind: &'static str, sentence: String) -> Verdict {
+fn verdict(exit: ExitStatus, kind: Code, sentence: String) -> Verdict {
     Verdict {
         exit,
         kind,
         headline: Headline::Failed,
         sentence,
+        advice: None,
         path: None,
         status: None,
         sense: None,
     }
 }
 
-const NO_SENSE: (ExitStatus, &str, &str) = (ExitStatus::NO_SENSE, "no-sense", "try again");
+const NO_SENSE: (ExitStatus, Code, &str) = (ExitStatus::NO_SENSE, Code::NoSense, "try again");
 const PR_IN_FAILED: &str = "Persistent Reserve IN command failed\n";
 const PR_OUT_FAILED: &str = "PR out: command failed\n";

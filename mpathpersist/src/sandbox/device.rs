@@ -9,6 +9,7 @@ use dm_multipath::table::{
 
 use super::san::{Condition, InMap, Lun, San, SanNode, SanPath};
 use super::{Node, SandboxError};
+use crate::carrier::Listed;
 use crate::kernel::KernelPath;
 use crate::map::OpenMap;
 use crate::run::Failure;
@@ -30,6 +31,20 @@ impl Node {
         }
     }
 
+    /// Every map of the node.
+    pub(crate) fn list(&self) -> Result<Vec<Listed>, Failure> {
+        let failure = |error: SandboxError| Failure::Other {
+            device: self.name().to_owned(),
+            reason: error.to_string(),
+        };
+        let san = self.folder().read().map_err(failure)?;
+        let listed = |lun: &Lun| Listed {
+            spec: lun.map.clone(),
+            name: lun.map.clone(),
+        };
+        Ok(san.luns.iter().map(listed).collect())
+    }
+
     fn not_a_map(&self, name: &str, node: &SanNode, san: &San) -> Failure {
         let device = name.to_owned();
         if node
@@ -46,6 +61,7 @@ impl Node {
         Failure::NotFound {
             device,
             reason: format!("the sandbox {dir} has {maps}"),
+            nearest: None,
         }
     }
 }

@@ -1,13 +1,12 @@
 //! A logical unit as a person sees it: who reaches it by which paths, which are registered, who
 //! holds the reservation, and who can write.
 
-use std::fmt::Write as _;
-
 use scsi_pr::Reservation;
 use scsi_pr::device_server::Registration;
 
 use super::profile_name;
 use super::san::{Condition, InMap, Lun, San, SanNode, SanPath};
+use crate::paint::{self, Paint, Span, Style, shown};
 
 /// One logical unit of a sandbox.
 #[derive(Debug, Clone, Copy)]
@@ -15,29 +14,6 @@ pub struct Table<'a> {
     san: &'a San,
     at: usize,
     lun: &'a Lun,
-}
-
-/// With or without the colours of a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paint {
-    /// Text alone.
-    Plain,
-    /// With escape sequences.
-    Color,
-}
-
-/// A text in one style.
-#[derive(Debug, Clone)]
-struct Span(Style, String);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Plain,
-    Bold,
-    Good,
-    Bad,
-    Mark,
-    Faint,
 }
 
 impl<'a> Table<'a> {
@@ -55,17 +31,7 @@ impl<'a> Table<'a> {
             text += &shown(&line, paint);
             text.push('\n');
         }
-        let rows = self.rows();
-        let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-        let widest = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| width(cell)).max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = (0..columns).map(widest).collect();
-        for row in &rows {
-            text += &line(row, &widths, paint);
-            text.push('\n');
-        }
+        text += &paint::table(&self.rows(), GAP, paint);
         for stray in self.strays() {
             text += &shown(&stray, paint);
             text.push('\n');
@@ -193,46 +159,6 @@ impl<'a> Table<'a> {
 
     fn paths<'b>(&self, node: &'b SanNode) -> impl Iterator<Item = &'b SanPath> + use<'b> {
         node.paths_to(self.at)
-    }
-}
-
-fn line(row: &[Vec<Span>], widths: &[usize], paint: Paint) -> String {
-    let mut text = String::new();
-    for (cell, widest) in row.iter().zip(widths) {
-        let padding = widest.saturating_sub(width(cell)) + GAP;
-        text += &shown(cell, paint);
-        text += &" ".repeat(padding);
-    }
-    text.truncate(text.trim_end().len());
-    text
-}
-
-fn shown(spans: &[Span], paint: Paint) -> String {
-    let mut text = String::new();
-    for Span(style, span) in spans {
-        // Writing to a string does not fail.
-        let _ = match (paint, style.escape()) {
-            (Paint::Color, Some(escape)) => write!(text, "\x1b[{escape}m{span}\x1b[0m"),
-            _ => write!(text, "{span}"),
-        };
-    }
-    text
-}
-
-fn width(spans: &[Span]) -> usize {
-    spans.iter().map(|Span(_, text)| text.chars().count()).sum()
-}
-
-impl Style {
-    const fn escape(self) -> Option<&'static str> {
-        match self {
-            Self::Plain => None,
-            Self::Bold => Some("1"),
-            Self::Good => Some("32"),
-            Self::Bad => Some("31"),
-            Self::Mark => Some("33"),
-            Self::Faint => Some("2"),
-        }
     }
 }
 

@@ -133,15 +133,16 @@ fn a_wrong_command_beside_the_file_stops_everything() {
 #[test]
 fn a_file_that_cannot_be_read() {
     let (ran, _) = run_line("-f /nonexistent", []);
-    let expected = "unable to open /nonexistent: No such file or directory\n";
+    let expected = "unable to open /nonexistent: No such file or directory\n\
+                    check the name behind --batch-file [batch-file]\n";
     assert_eq!(
         (ran.status, ran.err.as_str()),
         (ExitStatus::SYNTAX_ERROR, expected)
     );
     let (ran, _) = run_line("-f /dev/zero", []);
     assert_eq!(
-        ran.err,
-        "/dev/zero: a batch file has at most 1048576 bytes\n"
+        ran.err.lines().next(),
+        Some("/dev/zero: a batch file has at most 1048576 bytes")
     );
     assert_eq!(ran.status, ExitStatus::SYNTAX_ERROR);
 }

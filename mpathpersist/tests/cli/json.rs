@@ -124,6 +124,7 @@ fn failures() {
     let result = Err(Failure::NotFound {
         device: "dev".to_owned(),
         reason: "No such file or directory".to_owned(),
+        nearest: None,
     });
     insta::assert_snapshot!("not_found", object("-ik --json dev", result));
     let result = response(&[0, 0, 0, 1]);

@@ -381,7 +381,8 @@ fn a_response_that_is_none_is_refused_and_can_be_looked_at() {
     let expected = "        00 00 00 01 00 00 00 07
 Persistent Reserve IN command failed
 mpatha: the response is not valid (ADDITIONAL LENGTH has the impossible value 0x7): look at it \
-                    with 'sg_persist --in --hex', and tell the array's vendor\n";
+                    with 'sg_persist --in --hex', and tell the array's vendor \
+                    [malformed-response]\n";
     assert_eq!(ran.err, expected);
 }
 

@@ -4,7 +4,7 @@ use mpathpersist::cli::{ExitStatus, Privilege, Verbosity, verbosity};
 use std::ffi::OsString;
 
 const HINT: &str = "Usage: mpathpersist [OPTIONS] [DEVICE]
-Try 'mpathpersist --help' for the options.
+Try 'mpathpersist --help' for the options. [syntax-error]
 ";
 
 fn check(line: &str, expected: &str) {
@@ -147,7 +147,7 @@ fn others_than_root_get_help_and_usage_errors_only() {
     let expected = Ran {
         status: ExitStatus::SYNTAX_ERROR,
         out: String::new(),
-        err: "need to be root\n".to_owned(),
+        err: "need to be root\nrun it as root, for example with sudo [not-root]\n".to_owned(),
     };
     assert_eq!((ran, runner.seen.len()), (expected, 0));
     let (ran, _) = run_words(&["-h"], Privilege::User, []);

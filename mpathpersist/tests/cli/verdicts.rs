@@ -49,7 +49,13 @@ fn check(result: &Result<Report, Failure>, status: u8, stdout: &str) {
         "{result:?}"
     );
     let sentence = ran.err;
-    assert_eq!(sentence.lines().count(), 1, "{sentence}");
+    let is_refused_key = matches!(
+        result,
+        Err(Failure::KeyMismatch { .. } | Failure::NoKey { .. })
+    );
+    let lines = if is_refused_key { 2 } else { 1 };
+    assert_eq!(sentence.lines().count(), lines, "{sentence}");
+    assert!(sentence.ends_with("]\n"), "{sentence}");
     let (ran, _) = run_line(IN, [result.clone()]);
     assert_eq!((ran.status.0, ran.out.as_str()), (status, ""), "{result:?}");
     let announced = ran
@@ -108,6 +114,7 @@ fn failures() {
             Failure::NotFound {
                 device: device.clone(),
                 reason: reason.clone(),
+                nearest: Some("mpatha".to_owned()),
             },
             12,
             "",
@@ -139,6 +146,7 @@ fn failures() {
             Failure::KeyMismatch {
                 map: map.clone(),
                 configured: ReservationKey(1),
+                origin: "/etc/multipath.conf:3 (defaults)".to_owned(),
             },
             1,
             FAILED,
@@ -167,14 +175,22 @@ fn key_refusals_are_worded_as_ever() {
         [Err(Failure::KeyMismatch {
             map: map.clone(),
             configured,
+            origin: "/etc/multipath.conf:3 (defaults)".to_owned(),
         })],
     );
     assert_eq!(
         ran.err,
-        "mpatha: configured reservation key doesn't match: 0x123abc\n"
+        "mpatha: configured reservation key doesn't match: 0x123abc\n\
+         mpatha: that key comes from /etc/multipath.conf:3 (defaults): use 0x123abc, or change \
+         it there; see 'mpathpersist explain mpatha' [key-mismatch]\n"
     );
     let (ran, _) = run_line(OUT, [Err(Failure::NoKey { map })]);
-    assert_eq!(ran.err, "mpatha: no configured reservation key\n");
+    assert_eq!(
+        ran.err,
+        "mpatha: no configured reservation key\n\
+         mpatha: register first, which stores the key: 'mpathpersist --out --register \
+         --param-sark KEY mpatha'; or set 'reservation_key' in multipath.conf [no-key]\n"
+    );
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn said(change: impl FnOnce(&str) -> String) -> String {
     let shown = san.run("sandbox show san").failed(1);
     let (first, sentence) = err.split_once('\n').unwrap();
     assert_eq!(first, "Persistent Reserve IN command failed");
-    assert_eq!(sentence, format!("mpatha: {shown}"));
+    assert_eq!(sentence, format!("mpatha: {} [other]\n", shown.trim_end()));
     shown
 }
 
@@ -107,7 +107,7 @@ fn a_file_that_is_missing_is_told() {
         err.lines().last(),
         Some(
             "mpatha: san/alice: there is no sandbox here: make one with 'mpathpersist sandbox \
-             init san/alice'"
+             init san/alice' [other]"
         )
     );
     let err = san.run("sandbox init san").failed(1);

@@ -8,8 +8,11 @@
 )]
 mod commands;
 mod damage;
+mod mistakes;
 mod parity;
 mod paths;
+mod repair;
 mod san;
 mod shared_key;
 mod sharing;
+mod status;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use dm_multipath::table::PathState;
+use mpathpersist::size;
 
 use super::columns::Row;
 use super::path_row::UNKNOWN;
-use super::size;
 use crate::model::{Map, Model, Path, Queueing};
 use crate::rules::Failback;
 

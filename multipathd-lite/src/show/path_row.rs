@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use dm_multipath::scsi::{PortIdentity, ScsiDevice};
 use dm_multipath::table::PathState;
+use mpathpersist::size;
 
 use super::columns::Row;
-use super::size;
 use crate::model::{Model, Path};
 use crate::rules::protocol;
 

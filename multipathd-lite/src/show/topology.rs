@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use dm_multipath::table::GroupState;
+use mpathpersist::size;
 
 use super::map_row::MapRow;
 use super::path_row::dm_state;
-use super::size;
 use crate::model::{Group, Path};
 
 /// A map, its groups, their paths.

@@ -55,6 +55,7 @@ mod persist_output;
 mod persist_parity;
 mod persist_refusals;
 mod persist_scale;
+mod persist_status;
 mod shared_key;
 mod target;
 mod zombies;

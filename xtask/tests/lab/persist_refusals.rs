@@ -210,7 +210,10 @@ fn only_root_may_send_anything() -> Result {
         let finished = as_nobody(args)?.ended_with(1)?;
         assert_eq!(
             (&*finished.stdout, &*finished.stderr),
-            ("", "need to be root\n"),
+            (
+                "",
+                "need to be root\nrun it as root, for example with sudo [not-root]\n"
+            ),
             "{args}"
         );
     }

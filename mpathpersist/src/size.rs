@@ -1,7 +1,8 @@
 //! Sizes for people: `64M`, `1.0G`.
 
 /// A number of sectors of 512 bytes; one digit behind the point below ten.
-pub(super) fn shown(sectors: u64) -> String {
+#[must_use]
+pub fn shown(sectors: u64) -> String {
     let mut unit = 0;
     let mut kib_tenths = u128::from(sectors) * 10 / 2;
     while kib_tenths >= 10_240 && unit + 1 < UNITS.len() {
