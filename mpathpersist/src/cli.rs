@@ -50,8 +50,12 @@ pub enum Privilege {
 /// The command with everything that can be asked of it, for manual pages and shell completions.
 #[must_use]
 pub fn documented() -> clap::Command {
+    let mut looks = crate::overview::command();
+    // The options that they share become options of each.
+    looks.build();
     command()
         .disable_help_subcommand(true)
+        .subcommands(looks.get_subcommands().cloned())
         .subcommand(crate::sandbox::command::command())
 }
 
