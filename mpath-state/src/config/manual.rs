@@ -91,8 +91,9 @@ const ROWS: &[Row] = &[
     ),
     (
         "path_grouping_policy",
-        "failover | multibus | group_by_prio",
-        "one group for each path, one for all, or one for each priority",
+        "failover | multibus | group_by_prio | group_by_tpg | group_by_node_name",
+        "one group for each path, one for all, or one for each priority, target port group, or \
+         node of the array",
     ),
     (
         "detect_pgpolicy",
@@ -116,7 +117,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "failback",
-        "manual | immediate | SECONDS",
+        "manual | immediate | followover | SECONDS",
         "when the map goes back to its best group",
     ),
     (
@@ -129,6 +130,21 @@ const ROWS: &[Row] = &[
         "features",
         "\"COUNT WORDS\"",
         "further features of the table; queue_if_no_path means no_path_retry queue",
+    ),
+    (
+        "fast_io_fail_tmo",
+        "SECONDS | off",
+        "how long a Fibre Channel or iSCSI path that is lost may hold its I/O back; built in: 5",
+    ),
+    (
+        "dev_loss_tmo",
+        "SECONDS | infinity",
+        "how long a Fibre Channel or SAS path that is lost is kept before it is removed",
+    ),
+    (
+        "type",
+        "PROTOCOL",
+        "the transport that a protocol section in overrides is about",
     ),
     (
         "verbosity",
@@ -248,6 +264,6 @@ mod tests {
     #[test]
     fn what_counts_somewhere_is_not_among_the_ignored() {
         let accepted = Keyword::accepted();
-        assert!(accepted.contains(&"dev_loss_tmo") && !accepted.contains(&"prio"));
+        assert!(accepted.contains(&"flush_on_last_del") && !accepted.contains(&"prio"));
     }
 }

@@ -39,45 +39,6 @@ fn paths_in_standby_carry_registrations_and_take_over() -> Result {
     Ok(())
 }
 
-#[test]
-fn the_best_group_is_used_again_as_configured() -> Result {
-    let lab = Lab::alone("litefailback")?;
-    let (node, group) = two_groups(&lab, PortState::NonOptimized, "failback immediate\n")?;
-    // So that the kernel does not tell the target to make the second one the best.
-    group.forbid_explicit()?;
-    fail_over(&node)?;
-    node.await_groups("AE")?;
-    node.daemon
-        .reconfigure(&lab, &config("failback manual\n"))?;
-    fail_over(&node)?;
-    assert_eq!(node.groups()?, "EA");
-    let reload = format!("reload map {}", node.map);
-    assert_eq!(node.daemon.ask(&reload)?.stdout, "ok\n");
-    node.await_groups("EA")?;
-    node.daemon.reconfigure(&lab, &config("failback 1\n"))?;
-    node.await_groups("AE")?;
-    node.daemon
-        .reconfigure(&lab, &config("failback followover\n"))?;
-    // As if another node had moved the array over.
-    run("dmsetup", ["message", &node.map, "0", "switch_group 2"])?.succeeded()?;
-    assert!(node.writes()?);
-    node.daemon.ask("show maps")?.succeeded()?;
-    assert_eq!(node.groups()?, "EA");
-    fail_over(&node)?;
-    node.await_groups("AE")
-}
-
-/// Both paths of the first group go, I/O makes the kernel use the second, and they return.
-fn fail_over(node: &Node) -> Result {
-    let (first, _) = node.lun.paths().split_at(2);
-    first.iter().try_for_each(Nexus::set_offline)?;
-    node.await_active(2)?;
-    assert!(node.writes()?);
-    node.await_groups("EA")?;
-    first.iter().try_for_each(Nexus::set_running)?;
-    node.await_active(4)
-}
-
 /// A map of four paths, the last two of which are in a group of their own.
 fn two_groups(lab: &Lab, second: PortState, lines: &str) -> Result<(Node, PortGroup)> {
     let lun = lab.lun(Fabric::Loop, 4)?;
@@ -118,31 +79,6 @@ impl Node {
                 let found = paths.lines().filter(|line| **line == expected).count();
                 Ok((found == count).then_some(()))
             }))
-    }
-
-    /// Waits until the kernel's groups are in these states.
-    fn await_groups(&self, states: &str) -> Result {
-        let what = format!("the groups to be {states}");
-        self.daemon.explain(until(
-            &what,
-            || Ok((self.groups()? == states).then_some(())),
-        ))
-    }
-
-    /// The kernel's state of each group: `A` for the one in use.
-    fn groups(&self) -> Result<String> {
-        let status = self.status()?;
-        let words: Vec<&str> = status.split_whitespace().collect();
-        // A path has such a letter as well, behind its number.
-        let is_group = |window: &&[&str]| {
-            matches!(window, [_, "A" | "E" | "D", "0", _, _, path] if path.contains(':'))
-                && !window[0].contains(':')
-        };
-        Ok(words
-            .windows(6)
-            .filter(is_group)
-            .map(|window| window[1])
-            .collect())
     }
 
     /// Whether a write through the map succeeds.
