@@ -11,7 +11,9 @@ use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::protocol::{Command, DeviceId, Reply};
 use mpath_state::record::{Intent, MapLock, MapRecord, Nexus};
 use mpath_state::{PrStatus, StoredKey};
-use pr_policy::{Effects, Holding, KeyPlan, Others, PathId, Registration, Request, Snapshot};
+use pr_policy::{
+    Before, Effects, Holding, KeyPlan, Others, PathId, Registration, Request, Snapshot,
+};
 
 use crate::daemon::Daemon;
 use crate::leftover;
@@ -26,6 +28,7 @@ pub(crate) struct Books<'a> {
     daemon: Option<Daemon>,
     stored: Option<StoredKey>,
     changed: Changed,
+    intent: Option<Intent>,
     /// For the person at the terminal.
     pub(crate) notes: Vec<String>,
 }
@@ -52,6 +55,7 @@ impl<'a> Books<'a> {
             daemon,
             stored,
             changed: Changed::No,
+            intent: None,
             notes: Vec::new(),
         }
     }
@@ -66,7 +70,8 @@ impl<'a> Books<'a> {
 
     /// Announces the request. A journal that cannot be written must not keep a fencing command
     /// from its work.
-    pub(crate) fn announce(&mut self, request: &Request, plan: KeyPlan) {
+    /// What it recovers from has said what there was `before`.
+    pub(crate) fn announce(&mut self, request: &Request, plan: KeyPlan, before: Option<Before>) {
         let mut intent = Intent::new(request.to_string());
         intent.request = format!("{request} {}", self.map.name());
         intent.started_s = SystemTime::now()
@@ -81,8 +86,21 @@ impl<'a> Books<'a> {
         if plan != KeyPlan::Keep {
             intent.restore_file_key = Some(self.stored);
         }
+        if let Some(before) = before {
+            leftover::enter_before(&mut intent, before);
+        }
         let written = self.lock.journal().write(&intent);
+        self.intent = Some(intent).filter(|_| before.is_none());
         self.note_error(written);
+    }
+
+    /// Adds to the announcement what there was before this node began to register.
+    pub(crate) fn announce_before(&mut self, before: Before) {
+        if let Some(mut intent) = self.intent.take() {
+            leftover::enter_before(&mut intent, before);
+            let written = self.lock.journal().write(&intent);
+            self.note_error(written);
+        }
     }
 
     /// Changes the stored key as planned, before anything is sent.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dm_multipath::sys::dm::DmListed;
 use dm_multipath::sys::{DmControl, DmError};
 use dm_multipath::{DeviceNumber, Roots};
-use pr_policy::{Look, Outcome, PathId, PathReturn, Settlement, Transaction};
+use pr_policy::{Before, Look, Outcome, PathId, PathReturn, Settlement, Transaction};
 
 use crate::device::other;
 use crate::executor::{self, carry_out, settle};
@@ -152,15 +152,16 @@ impl<'a> Carrier<'a> {
         map: &OpenMap,
         transaction: &mut Transaction,
         deadline: Duration,
+        note: impl FnMut(Before),
     ) -> Result<Outcome, Failure> {
         match self {
             Self::Kernel { roots, dm } => {
                 let mut hands = kernel_hands(roots, dm, map, deadline);
-                carry_out(transaction, &mut hands).map_err(|error| no_worker(map, &error))
+                carry_out(transaction, &mut hands, note).map_err(|error| no_worker(map, &error))
             }
             Self::Sandbox(node) => {
                 let mut hands = SandboxHands::new(node, map.paths());
-                carry_out(transaction, &mut hands).map_err(|error| other(map.name(), &error))
+                carry_out(transaction, &mut hands, note).map_err(|error| other(map.name(), &error))
             }
         }
     }

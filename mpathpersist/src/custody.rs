@@ -193,7 +193,7 @@ impl<'a> Custody<'a> {
         let mut transaction = Transaction::new(request, self.map.snapshot(), options);
         let outcome = self
             .carrier
-            .carry_out(&self.map, &mut transaction, budget)?;
+            .carry_out(&self.map, &mut transaction, budget, |_| ())?;
         let Outcome::Read(data) = outcome else {
             return Ok(Holder::Unknown);
         };

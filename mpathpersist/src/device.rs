@@ -8,8 +8,8 @@ use mpath_state::config::{Config, KeySetting, Problem, Severity};
 use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::{MapLock, RecordDir};
 use pr_policy::{
-    ConfiguredKey, Effects, KeyPlan, KeyRefusal, Limits, Occasion, Options, Outcome, Path, PathId,
-    PathState, Registration, Request, Snapshot, Transaction, authorise,
+    Before, ConfiguredKey, Effects, KeyPlan, KeyRefusal, Limits, Occasion, Options, Outcome, Path,
+    PathId, PathState, Registration, Request, Snapshot, Transaction, authorise,
 };
 
 use crate::books::Books;
@@ -87,7 +87,7 @@ impl<'a> Device<'a> {
         started: Instant,
     ) -> Result<Report, Failure> {
         let options = self.options(request, options);
-        let (report, _) = self.carry_out(request, self.map.snapshot(), options, started)?;
+        let (report, _) = self.carry_out(request, self.map.snapshot(), options, started, |_| ())?;
         Ok(report)
     }
 
@@ -112,7 +112,7 @@ impl<'a> Device<'a> {
                 notes.extend(finished.map_or_else(problem, |report| report.notes));
             }
         }
-        let mut report = self.change_locked(request, options, started, &lock)?;
+        let mut report = self.change_locked(request, options, started, &lock, None)?;
         report.notes.splice(0..0, notes);
         Ok(report)
     }
@@ -158,7 +158,8 @@ impl<'a> Device<'a> {
         let mut options = Options::for_request(&request);
         options.limits = options.limits.within(deadline);
         options.occasion = Occasion::Recovery;
-        let result = self.change_locked(&request, options, Instant::now(), lock);
+        let before = leftover.before();
+        let result = self.change_locked(&request, options, Instant::now(), lock, before);
         let is_settled = match &result {
             Ok(report) => !is_open(&report.outcome),
             Err(failure) => is_refusal(failure),
@@ -192,6 +193,7 @@ impl<'a> Device<'a> {
         options: Options,
         started: Instant,
         lock: &MapLock,
+        before: Option<Before>,
     ) -> Result<Report, Failure> {
         let limits = options.limits;
         let loaded = Config::load(&self.host.config);
@@ -206,13 +208,15 @@ impl<'a> Device<'a> {
         let daemon = Daemon::connect(&self.host.daemon, daemon_patience(&config, limits));
         let map = self.map.clone();
         let mut books = Books::open(&map, lock, prkeys, daemon, stored);
-        books.announce(request, plan);
+        books.announce(request, plan, before);
         if let Err(error) = books.apply(plan, request) {
             books.abandon();
             return Err(other(self.name(), &error));
         }
         let snapshot = books.remembered().onto(self.map.snapshot());
-        let result = self.carry_out(request, snapshot, options, started);
+        let snapshot = Snapshot { before, ..snapshot };
+        let note = |before| books.announce_before(before);
+        let result = self.carry_out(request, snapshot, options, started, note);
         if !matches!(&result, Ok((report, effects)) if is_in_force(plan, report, effects)) {
             books.undo();
         }
@@ -239,6 +243,7 @@ impl<'a> Device<'a> {
         snapshot: Snapshot,
         mut options: Options,
         started: Instant,
+        note: impl FnMut(Before),
     ) -> Result<(Report, Effects), Failure> {
         let left = options.limits.deadline.saturating_sub(started.elapsed());
         options.limits = options.limits.within(left);
@@ -246,7 +251,7 @@ impl<'a> Device<'a> {
         let mut transaction = Transaction::new(request.clone(), snapshot, options);
         let outcome = self
             .carrier
-            .carry_out(&self.map, &mut transaction, deadline)?;
+            .carry_out(&self.map, &mut transaction, deadline, note)?;
         Ok((self.report(outcome), transaction.effects().clone()))
     }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pr_policy::{
-    Action, Command, Event, Look, Outcome, PathId, PathReturn, Settlement, Ticket, Transaction,
+    Action, Before, Command, Event, Look, Outcome, PathId, PathReturn, Settlement, Ticket,
+    Transaction,
 };
 
 /// What a transaction acts with: the kernel, or a simulation of it.
@@ -46,17 +47,24 @@ pub trait Hands {
     fn now(&self) -> Duration;
 }
 
-/// Runs a transaction to its end.
+/// Runs a transaction to its end. `note` is told what there was before this node began to register,
+/// before it begins.
 ///
 /// # Errors
 /// The hands failed; what was under way may still be carried out.
 pub fn carry_out<H: Hands>(
     transaction: &mut Transaction,
     hands: &mut H,
+    mut note: impl FnMut(Before),
 ) -> Result<Outcome, H::Error> {
+    let mut noted = None;
     loop {
         if let Some(outcome) = transaction.outcome() {
             return Ok(outcome.clone());
+        }
+        if let Some(before) = transaction.before().filter(|_| noted.is_none()) {
+            noted = Some(before);
+            note(before);
         }
         while let Some(action) = transaction.poll_action() {
             match action {

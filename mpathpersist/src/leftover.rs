@@ -5,8 +5,8 @@
 
 use mpath_state::record::Intent;
 use pr_policy::{
-    Preempt, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve, VictimCommands,
-    recovery,
+    Before, Preempt, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,
+    VictimCommands, recovery,
 };
 use scsi_pr::{ReservationKey, ReservationType};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,13 @@ enum Written {
     },
 }
 
+/// Registrations in the journal.
+#[derive(Debug, Serialize, Deserialize)]
+struct WrittenBefore {
+    registrations: usize,
+    generation: u32,
+}
+
 /// Enters a request into the journal's entry.
 pub(crate) fn enter(intent: &mut Intent, request: &Request) {
     let written = Written::of(request).and_then(|written| serde_json::to_value(written).ok());
@@ -56,7 +63,28 @@ pub(crate) fn enter(intent: &mut Intent, request: &Request) {
     }
 }
 
+/// Enters what there was before this node began to register.
+pub(crate) fn enter_before(intent: &mut Intent, before: Before) {
+    let written = WrittenBefore {
+        registrations: before.registrations,
+        generation: before.generation,
+    };
+    if let Ok(written) = serde_json::to_value(written) {
+        intent.extra.insert(BEFORE.to_owned(), written);
+    }
+}
+
 impl Leftover {
+    /// What there was before it began to register.
+    pub(crate) fn before(&self) -> Option<Before> {
+        let written = self.0.extra.get(BEFORE)?.clone();
+        let written: WrittenBefore = serde_json::from_value(written).ok()?;
+        Some(Before {
+            registrations: written.registrations,
+            generation: written.generation,
+        })
+    }
+
     /// For people.
     pub(crate) fn note(&self, map: &str) -> String {
         format!(
@@ -176,7 +204,8 @@ impl Written {
     }
 }
 
-/// The field of the entry.
+/// Fields of the entry.
+const BEFORE: &str = "before";
 const ARGUMENTS: &str = "arguments";
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ impl Device<'_> {
             return Ok(format!("{}: {request} is not needed any more", self.name()));
         }
         let options = Options::for_request(request);
-        match self.change_locked(request, options, Instant::now(), &lock) {
+        match self.change_locked(request, options, Instant::now(), &lock, None) {
             Ok(report) if report.outcome == Outcome::Done => {
                 Ok(format!("{}: {request}: done", self.name()))
             }

@@ -2,7 +2,8 @@
 //! random histories of larger ones. `cargo xtask check` runs it.
 //!
 //! ```text
-//! check [--deep] [--seed N] [--only exhaustive|random] [--type N]
+//! check [--deep] [--only exhaustive|random] [--type N] [--seed N] [--runs N] [--target NAME]
+//!       [--without EXCLUSION]
 //! ```
 
 #![allow(
@@ -18,10 +19,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use pr_policy::Mutation;
-use pr_policy::world::random::{Course, run};
+use pr_policy::world::random::{Course, Run, run};
 use pr_policy::world::search::{Bounds, Findings, Kinds, Sight, search};
-use pr_policy::world::{Alphabet, Exclusion, Link, Setting, Wiring, World};
-use scsi_pr::device_server::Profile;
+use pr_policy::world::{Alphabet, Exclusion, Link, Setting, Violation, Wiring, World};
+use scsi_pr::device_server::{Profile, Quirks};
 use scsi_pr::{ReservationKey, ReservationType};
 
 fn main() -> ExitCode {
@@ -48,6 +49,8 @@ fn main() -> ExitCode {
 struct Arguments {
     deep: bool,
     seed: u64,
+    runs: Option<u64>,
+    target: Option<String>,
     only: Option<String>,
     types: Vec<u8>,
 }
@@ -57,6 +60,8 @@ impl Arguments {
         let mut found = Self {
             deep: false,
             seed: 1,
+            runs: None,
+            target: None,
             only: None,
             types: vec![1, 3, 5, 6, 7, 8],
         };
@@ -66,7 +71,11 @@ impl Arguments {
             match word.as_str() {
                 "--deep" => found.deep = true,
                 "--seed" => found.seed = number(words.next()).expect("--seed NUMBER"),
+                "--runs" => found.runs = number(words.next()),
+                "--target" => found.target = words.next(),
                 "--only" => found.only = words.next(),
+                // See `exclusions`.
+                "--without" => drop(words.next()),
                 "--type" => {
                     let held = number(words.next()).expect("--type NUMBER");
                     found.types = vec![u8::try_from(held).expect("1 to 8")];
@@ -76,6 +85,20 @@ impl Arguments {
         }
         found
     }
+}
+
+/// What is left out, but for those that `--without NAME` wants to see.
+fn exclusions() -> Vec<Exclusion> {
+    let words: Vec<String> = std::env::args().collect();
+    let is_wanted = |exclusion: &Exclusion| {
+        let name = format!("{exclusion:?}");
+        words
+            .windows(2)
+            .any(|pair| pair[0] == "--without" && pair[1] == name)
+    };
+    let mut all = Exclusion::ALL.to_vec();
+    all.retain(|exclusion| !is_wanted(exclusion));
+    all
 }
 
 const ALL: Kinds = Kinds {
@@ -206,7 +229,7 @@ fn mutations() -> usize {
             keys: vec![keys(&[0xa, 0xaa]), keys(other)],
             links: vec![vec![Link::Up, Link::Down], vec![]],
             most_away: vec![1, 0],
-            exclusions: Exclusion::ALL.to_vec(),
+            exclusions: exclusions(),
             moves: false,
             all_tg_pt: false,
         };
@@ -252,7 +275,7 @@ impl Walk {
             keys: vec![keys(&[a, aa]), keys(&[b])],
             links: vec![self.links.to_vec(), self.links.to_vec()],
             most_away: self.most_away.to_vec(),
-            exclusions: Exclusion::ALL.to_vec(),
+            exclusions: exclusions(),
             moves: true,
             all_tg_pt: false,
         };
@@ -276,9 +299,11 @@ fn keys(keys: &[u64]) -> Vec<ReservationKey> {
     keys.iter().copied().map(ReservationKey).collect()
 }
 
+type Ground = (&'static str, Profile, Wiring);
+
 /// Targets and wirings for the random histories. Not among them: LIO with several sessions of one
 /// initiator to one port (purging one takes the access of all).
-const GROUNDS: &[(&str, Profile, Wiring)] = &[
+const GROUNDS: &[Ground] = &[
     ("strict", Profile::strict(), Wiring::PortPerPath),
     ("strict, one port", Profile::strict(), Wiring::OneInitiator),
     ("strict, iSCSI", Profile::strict(), Wiring::Iscsi),
@@ -322,44 +347,120 @@ fn random(arguments: &Arguments) -> usize {
     } else {
         (4, 1_500)
     };
+    let runs = arguments.runs.unwrap_or(runs);
     println!(
         "random: 3 nodes, 8 paths each, {ops} operations, seeds {} to {}",
         arguments.seed,
         arguments.seed + runs - 1
     );
-    println!("  target                 ops      steps  faults    torn violations     time");
-    let mut violations = 0;
-    for (name, profile, wiring) in GROUNDS {
-        let start = Instant::now();
-        let (mut all, mut found) = ([0; 4], Vec::new());
-        for seed in arguments.seed..arguments.seed + runs {
-            let run = stroll(*profile, *wiring, ops, seed);
-            all = [
-                all[0] + run.ops,
-                all[1] + run.steps,
-                all[2] + run.faults,
-                all[3] + run.torn,
-            ];
-            found.extend(run.violation.map(|violation| (seed, violation)));
-        }
-        println!(
-            "  {name:18} {:7} {:10} {:7} {:7} {:10} {:7.1} s",
-            all[0],
-            all[1],
-            all[2],
-            all[3],
-            found.len(),
-            start.elapsed().as_secs_f64()
-        );
-        if let Some((seed, violation)) = found.first() {
-            println!("\nseed {seed}: {violation}");
-        }
-        violations += found.len();
-    }
-    violations
+    println!("  target                 ops      steps  faults    torn   most violations     time");
+    let meant = |ground: &&Ground| {
+        arguments
+            .target
+            .as_ref()
+            .is_none_or(|name| name == ground.0)
+    };
+    let tours = Tours::new(GROUNDS.iter().filter(meant), arguments.seed, runs);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let work = || tours.travel(ops);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(|worker| worker.join());
+        ended.map(|count| count.expect("a run panicked")).sum()
+    })
 }
 
-fn stroll(profile: Profile, wiring: Wiring, ops: u32, seed: u64) -> pr_policy::world::random::Run {
+/// Random runs that wait for a thread, and what those on each target have come to.
+struct Tours {
+    queue: Mutex<VecDeque<(usize, u64)>>,
+    totals: Mutex<Vec<Total>>,
+}
+
+/// All runs on one target.
+struct Total {
+    ground: &'static Ground,
+    left: u64,
+    sum: Run,
+    busy: Duration,
+    /// One of each kind, with its seed; and how many.
+    violations: Vec<(String, u64, usize, Violation)>,
+}
+
+impl Tours {
+    fn new(grounds: impl Iterator<Item = &'static Ground>, seed: u64, runs: u64) -> Self {
+        let total = |ground| Total {
+            ground,
+            left: runs,
+            sum: Run::default(),
+            busy: Duration::ZERO,
+            violations: Vec::new(),
+        };
+        let totals: Vec<_> = grounds.map(total).collect();
+        let seeds = |at: usize| (seed..seed + runs).map(move |seed| (at, seed));
+        Self {
+            queue: Mutex::new((0..totals.len()).flat_map(seeds).collect()),
+            totals: Mutex::new(totals),
+        }
+    }
+
+    /// Runs until nothing is left, and counts the violations.
+    fn travel(&self, ops: u32) -> usize {
+        let next = || self.queue.lock().expect("no run panics").pop_front();
+        let mut violations = 0;
+        while let Some((at, seed)) = next() {
+            let (_, profile, wiring) = *self.totals.lock().expect("no run panics")[at].ground;
+            let start = Instant::now();
+            let run = stroll(profile, wiring, ops, seed);
+            violations += usize::from(run.violation.is_some());
+            let total = &mut self.totals.lock().expect("no run panics")[at];
+            total.add(seed, run, start.elapsed());
+            if total.left == 0 {
+                println!("{}", total.lines());
+            }
+        }
+        violations
+    }
+}
+
+impl Total {
+    fn add(&mut self, seed: u64, run: Run, time: Duration) {
+        self.left -= 1;
+        self.busy += time;
+        self.sum.ops += run.ops;
+        self.sum.steps += run.steps;
+        self.sum.faults += run.faults;
+        self.sum.torn += run.torn;
+        self.sum.most_candidates = self.sum.most_candidates.max(run.most_candidates);
+        let Some(violation) = run.violation else {
+            return;
+        };
+        let kind = violation.kind();
+        match self.violations.iter_mut().find(|known| known.0 == kind) {
+            Some(known) => known.2 += 1,
+            None => self.violations.push((kind, seed, 1, violation)),
+        }
+    }
+
+    fn lines(&self) -> String {
+        let count: usize = self.violations.iter().map(|known| known.2).sum();
+        let mut lines = format!(
+            "  {:18} {:7} {:10} {:7} {:7} {:6} {count:10} {:7.1} s",
+            self.ground.0,
+            self.sum.ops,
+            self.sum.steps,
+            self.sum.faults,
+            self.sum.torn,
+            self.sum.most_candidates,
+            self.busy.as_secs_f64()
+        );
+        for (_, seed, count, violation) in &self.violations {
+            lines += &format!("\n\nseed {seed}, {count} of this kind: {violation}");
+        }
+        lines
+    }
+}
+
+fn stroll(profile: Profile, wiring: Wiring, ops: u32, seed: u64) -> Run {
     let setting = Rc::new(Setting::new(profile, wiring, &[8, 8, 8]));
     let types = [1, 3, 5, 6, 7, 8].map(ReservationType);
     let links = vec![Link::Up, Link::Up, Link::Down, Link::Gone, Link::Hanging];
@@ -372,8 +473,10 @@ fn stroll(profile: Profile, wiring: Wiring, ops: u32, seed: u64) -> pr_policy::w
         keys: vec![keys(&[0xa, 0xaa]), keys(&[0xb]), keys(&[0xc, 0xcc])],
         links: vec![links; 3],
         most_away: vec![4, 7, 2],
-        exclusions: Exclusion::ALL.to_vec(),
-        moves: false,
+        exclusions: exclusions(),
+        // Who gets the reservation does not know; where the device does not name it either, it
+        // cannot use it once that path is gone.
+        moves: wiring != Wiring::Nameless && !profile.has(Quirks::NO_FULL_STATUS),
         all_tg_pt: profile == Profile::needs_all_tg_pt(),
     };
     let course = Course {

@@ -38,7 +38,7 @@ impl Asking {
         let Some(command) = job.request.out_command() else {
             return State::Finished(Outcome::NoUsablePath);
         };
-        let progress = Attempt::start(courier, job.usable(), command);
+        let progress = Attempt::start_through(job, courier, command);
         Self::after(progress, aftermath, Round::First, job, courier)
     }
 
@@ -88,6 +88,10 @@ impl Asking {
                     let question = Question::Move(moved, Some(*silent));
                     Weighing::start(question, job, courier)
                 }
+                (Request::Reserve(reserve), None, Round::Again(silent)) => {
+                    let question = Question::ReserveRepeated(reserve, silent);
+                    Weighing::start(question, job, courier)
+                }
                 (_, Some(silent), _) => Verifying::start(*silent, trail, aftermath, job, courier),
                 (_, None, _) => exhausted(trail, job, courier),
             },
@@ -114,6 +118,9 @@ fn exhausted(trail: Trail, job: &mut Job, courier: &mut Courier) -> State {
         }
         (Request::RegisterAndMove(moved), Outcome::Conflict) => {
             Weighing::start(Question::Move(moved, None), job, courier)
+        }
+        (_, Outcome::Conflict) if job.hears_strangers_only() => {
+            State::Finished(Outcome::NoUsablePath)
         }
         (_, outcome) => State::Finished(outcome),
     }

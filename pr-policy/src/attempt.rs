@@ -14,6 +14,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::courier::{Courier, Persistence, Reply, Settled, Silence, Verdict};
+use crate::job::Job;
 use crate::outcome::Outcome;
 use crate::reading::Progress;
 use crate::snapshot::{PathId, PathState};
@@ -25,8 +26,27 @@ pub(crate) struct Attempt {
     command: Command,
     reversal: Reversal,
     untried: VecDeque<PathId>,
+    strangers: Strangers,
+    repeat: Repeat,
     probes: Probes,
     trail: Trail,
+}
+
+/// Whether the command may be sent again where it may have been executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// The second time it does the same, or is refused.
+    Harmless,
+    /// The second time it does something else: whoever asked looks first.
+    Harmful,
+}
+
+/// Paths that the map does not use, although they are alive. They may lack the key, so that a
+/// conflict there says nothing: they are asked if no other path has said anything.
+#[derive(Debug, Clone)]
+enum Strangers {
+    Waiting(Vec<PathId>),
+    Asked,
 }
 
 /// Whether time has to be left to put things back once a path has accepted.
@@ -78,20 +98,48 @@ impl Attempt {
         Self::start_with(Reversal::NotNeeded, courier, paths, command)
     }
 
+    /// Through the paths that the map uses, and then through the others.
+    pub(crate) fn start_through(
+        job: &Job,
+        courier: &mut Courier,
+        command: Command,
+    ) -> Progress<Self, (AttemptEnd, Trail)> {
+        let (paths, strangers) = job.members_and_strangers();
+        let mut attempt = Self::new(Reversal::NotNeeded, paths, command);
+        attempt.strangers = Strangers::Waiting(strangers);
+        attempt.try_next(courier)
+    }
+
     pub(crate) fn start_with(
         reversal: Reversal,
         courier: &mut Courier,
         paths: Vec<PathId>,
         command: Command,
     ) -> Progress<Self, (AttemptEnd, Trail)> {
+        Self::new(reversal, paths, command).try_next(courier)
+    }
+
+    pub(crate) fn start_reversible(
+        repeat: Repeat,
+        courier: &mut Courier,
+        paths: Vec<PathId>,
+        command: Command,
+    ) -> Progress<Self, (AttemptEnd, Trail)> {
+        let mut attempt = Self::new(Reversal::TakesTime, paths, command);
+        attempt.repeat = repeat;
+        attempt.try_next(courier)
+    }
+
+    fn new(reversal: Reversal, paths: Vec<PathId>, command: Command) -> Self {
         Self {
             command,
             reversal,
             untried: paths.into(),
+            strangers: Strangers::Waiting(Vec::new()),
+            repeat: Repeat::Harmless,
             probes: Probes::NotNeeded,
             trail: Trail::default(),
         }
-        .try_next(courier)
     }
 
     pub(crate) fn handle(
@@ -106,7 +154,9 @@ impl Attempt {
                 self.end(AttemptEnd::Answered(path, reply))
             }
             Verdict::Conflict => {
-                self.trail.conflicts.push(path);
+                if !matches!(self.strangers, Strangers::Asked) {
+                    self.trail.conflicts.push(path);
+                }
                 self.try_next(courier)
             }
             Verdict::Unreachable(Silence::Unknown) => {
@@ -114,6 +164,9 @@ impl Attempt {
                     self.trail.early_conflicts = self.trail.conflicts.len();
                 }
                 self.trail.unknown.push(path);
+                if self.repeat == Repeat::Harmful {
+                    return self.end(AttemptEnd::Exhausted);
+                }
                 self.probe_untried(courier)
             }
             Verdict::Unreachable(Silence::NotExecuted(reply)) => {
@@ -126,6 +179,7 @@ impl Attempt {
     }
 
     fn try_next(mut self, courier: &mut Courier) -> Progress<Self, (AttemptEnd, Trail)> {
+        self.admit_strangers();
         let Some(path) = self.untried.pop_front() else {
             return self.end(AttemptEnd::Exhausted);
         };
@@ -137,6 +191,17 @@ impl Attempt {
         };
         courier.send(path, self.command.clone(), persistence);
         Progress::Waiting(self)
+    }
+
+    fn admit_strangers(&mut self) {
+        let Strangers::Waiting(strangers) = &mut self.strangers else {
+            return;
+        };
+        let is_heard = !self.trail.conflicts.is_empty() || !self.untried.is_empty();
+        if !is_heard && !strangers.is_empty() {
+            self.untried = core::mem::take(strangers).into();
+            self.strangers = Strangers::Asked;
+        }
     }
 
     fn probe_untried(mut self, courier: &mut Courier) -> Progress<Self, (AttemptEnd, Trail)> {
@@ -186,6 +251,11 @@ impl Trail {
             .iter()
             .copied()
             .chain(self.silent.iter().map(|(path, _)| *path))
+    }
+
+    /// Whether the paths that refuse may have been registered with one that did not answer.
+    pub(crate) fn may_be_covered(&self) -> bool {
+        !self.unknown.is_empty() && !self.conflicts.is_empty()
     }
 
     /// The outcome of a request that no path accepted.

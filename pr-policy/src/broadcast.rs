@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   lane:  queued ──► sent ── accepted ──────────────────────► done
-//!            ▲         │ ──── conflict ── insisting (once) ──► queued, else conflict
+//!            ▲         │ ──── conflict ── the next command ──► queued, else conflict
 //!            │         │ ──── refused, failed ───────────────► answered
 //!            │         └───── unreachable ──► probing
 //!            └─────────────── usable, not sent too often ◄─┘
@@ -38,8 +38,9 @@ pub(crate) struct Broadcast {
 pub(crate) struct Orders {
     /// The command.
     pub(crate) command: Command,
-    /// Sent where `command` met a conflict or may have been executed unseen.
-    pub(crate) insist: Option<Command>,
+    /// One after the other, where the one before met a conflict: also one that was executed before,
+    /// unseen.
+    pub(crate) insist: Vec<Command>,
     /// Paths that have answered `command` with a conflict before.
     pub(crate) stale: Vec<PathId>,
     /// How many lanes run at once.
@@ -62,8 +63,10 @@ pub(crate) enum Width {
 pub(crate) struct BroadcastEnd {
     /// Paths that accepted.
     pub(crate) done: Vec<PathId>,
-    /// How many of those met a conflict before.
-    pub(crate) replaced: usize,
+    /// Which command that was, by path: 0 for `command`.
+    pub(crate) rungs: Vec<(PathId, usize)>,
+    /// Paths that may have executed an earlier one without an answer.
+    pub(crate) unseen: Vec<PathId>,
     /// Paths that answered RESERVATION CONFLICT.
     pub(crate) conflicts: Vec<PathId>,
     /// Paths found dead, and what became of the command there.
@@ -79,9 +82,8 @@ pub(crate) struct BroadcastEnd {
 struct Lane {
     path: PathId,
     alternates: VecDeque<PathId>,
-    insisted: bool,
-    /// Whether the path has answered a conflict.
-    conflicted: bool,
+    /// Which command is its turn.
+    rung: usize,
     /// How often this path was given the command and stayed silent.
     silences: u32,
     /// What that means; once it may have been executed, it stays so.
@@ -141,8 +143,7 @@ impl Broadcast {
         let lane = Lane {
             path,
             alternates: paths,
-            insisted: is_stale && self.orders.insist.is_some(),
-            conflicted: is_stale,
+            rung: usize::from(is_stale).min(self.orders.insist.len()),
             silences: u32::from(is_suspect),
             silence: Silence::NotExecuted(None),
         };
@@ -162,14 +163,19 @@ impl Broadcast {
         match verdict {
             Verdict::Done(_) => {
                 self.result.done.push(lane.path);
-                self.result.replaced += usize::from(lane.conflicted);
+                self.result.rungs.push((lane.path, lane.rung));
+                if lane.silence == Silence::Unknown {
+                    self.result.unseen.push(lane.path);
+                }
             }
-            Verdict::Conflict if lane.insisted || self.orders.insist.is_none() => {
+            Verdict::Conflict if lane.rung >= self.orders.insist.len() => {
+                if lane.silence == Silence::Unknown {
+                    self.result.unseen.push(lane.path);
+                }
                 self.result.conflicts.push(lane.path);
             }
             Verdict::Conflict => {
-                lane.insisted = true;
-                lane.conflicted = true;
+                lane.rung += 1;
                 self.queue.push_front(lane);
             }
             Verdict::Refused(_, reply) | Verdict::Failed(reply) => {
@@ -196,10 +202,9 @@ impl Broadcast {
         }
     }
 
-    fn settle_probe(&mut self, mut lane: Lane, state: PathState, courier: &mut Courier) {
+    fn settle_probe(&mut self, lane: Lane, state: PathState, courier: &mut Courier) {
         let is_usable = state == PathState::Usable;
         if is_usable && lane.silences <= MAX_REPEATS {
-            lane.insisted |= lane.silences > 0 && self.orders.insist.is_some();
             self.queue.push_back(lane);
             return;
         }
@@ -216,8 +221,7 @@ impl Broadcast {
             let Some(lane) = self.queue.pop_front() else {
                 break;
             };
-            let insist = self.orders.insist.as_ref().filter(|_| lane.insisted);
-            let command = insist.unwrap_or(&self.orders.command).clone();
+            let command = self.orders.command_at(lane.rung).clone();
             courier.send(lane.path, command, self.orders.persistence);
             self.sent.push(lane);
         }
@@ -233,6 +237,13 @@ impl Broadcast {
     }
 }
 
+impl Orders {
+    fn command_at(&self, rung: usize) -> &Command {
+        let insist = rung.checked_sub(1).and_then(|at| self.insist.get(at));
+        insist.unwrap_or(&self.command)
+    }
+}
+
 impl BroadcastEnd {
     /// How a request ended whose every living path had to accept; `None` if they all did.
     pub(crate) fn shortfall(&self) -> Option<Outcome> {
@@ -242,6 +253,28 @@ impl BroadcastEnd {
         let behind = self.behind.iter().map(|(path, _)| path);
         let path = *behind.chain(&self.conflicts).next()?;
         Some(Outcome::Incomplete { path })
+    }
+
+    /// The paths that accepted at one of these rungs, and were not silent before.
+    pub(crate) fn heard_at<'a>(&'a self, rungs: &'a [usize]) -> impl Iterator<Item = PathId> + 'a {
+        let is_heard =
+            |(path, rung): &&(PathId, usize)| rungs.contains(rung) && !self.unseen.contains(path);
+        self.rungs.iter().filter(is_heard).map(|(path, _)| *path)
+    }
+
+    /// How many paths executed the first command, some of them unseen: then the next one found
+    /// what it had done.
+    pub(crate) fn moved(&self) -> usize {
+        let is_moved = |(path, rung): &&(PathId, usize)| {
+            *rung == 0 || *rung == 1 && self.unseen.contains(path)
+        };
+        self.rungs.iter().filter(is_moved).count()
+    }
+
+    /// The living paths that may have executed the command although they never said so.
+    pub(crate) fn may_have_followed(&self) -> impl Iterator<Item = PathId> {
+        let is_unknown = |(_, silence): &&(PathId, Silence)| *silence == Silence::Unknown;
+        self.behind.iter().filter(is_unknown).map(|(path, _)| *path)
     }
 
     /// How many paths may have executed the command although they never said so.
@@ -262,8 +295,11 @@ impl BroadcastEnd {
 
     /// What the paths said, of which none accepted.
     pub(crate) fn into_trail(self) -> Trail {
+        let is_unseen = |path: &PathId| self.unseen.contains(path);
+        let (unknown, conflicts) = self.conflicts.into_iter().partition(is_unseen);
         let mut trail = Trail {
-            conflicts: self.conflicts,
+            conflicts,
+            unknown,
             ..Trail::default()
         };
         for (path, silence) in self.absent.into_iter().chain(self.behind) {

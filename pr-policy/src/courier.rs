@@ -125,6 +125,12 @@ impl Reply {
         matches!(class, AnswerClass::Refused(_))
     }
 
+    /// Whether it says that the holder's reservation is of another type.
+    pub(crate) fn is_invalid_release(&self) -> bool {
+        let class = scsi_pr::classify(self.status, self.sense.as_ref());
+        class == AnswerClass::Refused(Refusal::InvalidRelease)
+    }
+
     /// The outcome of a request that ends with this answer.
     pub(crate) fn into_outcome(self, path: PathId) -> Outcome {
         Outcome::Answered {

@@ -10,7 +10,11 @@
 
 mod own;
 
-use scsi_pr::{FullStatusDescriptor, ReadFullStatus, ReadKeys, Reservation, ReservationKey};
+use alloc::vec::Vec;
+
+use scsi_pr::{
+    FullStatusDescriptor, ReadFullStatus, ReadKeys, Reservation, ReservationKey, TransportId,
+};
 
 use self::own::Memory;
 pub(crate) use self::own::is_same_initiator;
@@ -45,6 +49,14 @@ pub(crate) enum Census {
         keys: ReadKeys,
         reservation: Option<Reservation>,
     },
+}
+
+impl Tally {
+    /// There is none, says the device: it compares the key of the first path with that.
+    pub(crate) const NONE: Self = Self {
+        count: 0,
+        is_named: false,
+    };
 }
 
 impl Census {
@@ -151,6 +163,49 @@ impl Census {
     /// PREEMPT ends them all at once, those of paths that die in this moment as well.
     pub(crate) fn is_all_ours(&self, key: ReservationKey, job: &Job) -> bool {
         self.count(key) > 0 && self.named(self.with_key(key), job) == Some(Ownership::Ours)
+    }
+
+    /// Whether the device cannot say whose the registrations with this key are, and there was none
+    /// before this node registered with it.
+    pub(crate) fn is_new(&self, key: ReservationKey, job: &Job) -> bool {
+        let was_nothing = match (&job.before_change, job.before_crash) {
+            (_, Some(before)) => before.registrations == 0,
+            (Some(standing), None) => standing.old.count + standing.new.count == 0,
+            (None, None) => false,
+        };
+        let count = self.count(key);
+        was_nothing
+            && self.named(self.with_key(key), job).is_none()
+            && (1..=job.own_nexuses()).contains(&count)
+    }
+
+    /// The initiator ports that are registered with this key, where they are named.
+    pub(crate) fn ports(&self, key: ReservationKey) -> Vec<TransportId> {
+        let found = self.with_key(key);
+        found.map(|found| found.transport_id.clone()).collect()
+    }
+
+    /// How many initiator ports are registered with this key; 0 where they are not named.
+    pub(crate) fn distinct_ports(&self, key: ReservationKey) -> usize {
+        let mut ports = Vec::new();
+        for port in self.ports(key) {
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        ports.len()
+    }
+
+    /// All initiator ports that are registered, with their keys, where they are named.
+    pub(crate) fn registered(&self) -> Vec<(TransportId, ReservationKey)> {
+        match self {
+            Self::Named(status) => {
+                let all = status.descriptors.iter();
+                all.map(|found| (found.transport_id.clone(), found.key))
+                    .collect()
+            }
+            Self::Counted { .. } => Vec::new(),
+        }
     }
 
     /// Whether nothing says that somebody else has this key too.

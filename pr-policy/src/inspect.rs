@@ -103,7 +103,6 @@ fn decide(seen: ReadReservation, job: &mut Job, courier: &mut Courier) -> State 
             Takeover::of_all_registrants(preempt, seen.generation).start(job, courier)
         }
         Hit::RemovesAll => Asking::start(Aftermath::Removed, job, courier),
-        Hit::Misses => Asking::start(Aftermath::Spared, job, courier),
     }
 }
 
@@ -117,8 +116,6 @@ enum Hit {
     /// All registrants hold: whether the sender's registration goes as well is not the same on
     /// all devices.
     DeviceDecides,
-    /// Nothing: no key is nobody's, and the device will say so.
-    Misses,
 }
 
 impl Preempt {
@@ -143,7 +140,9 @@ impl Preempt {
             && found.is_some_and(|found| is_held_by(found, self.victim));
         match takes_reservation {
             true => Hit::TakesOver,
-            false if self.victim.is_none() => Hit::Misses,
+            // So the device will say; unless another node makes it a reservation of all
+            // registrants before.
+            false if self.victim.is_none() => Hit::TakesOver,
             false if is_shared => Hit::DeviceDecides,
             false => Hit::RemovesAll,
         }
@@ -166,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_a_preemption_of_ourselves_does() {
-        use Hit::{DeviceDecides, Misses, RemovesAll, TakesOver};
+        use Hit::{DeviceDecides, RemovesAll, TakesOver};
         let rows = [
             // Our own key as the victim: a preemption of the reservation only if we hold it.
             (0xa, None, RemovesAll),
@@ -178,8 +177,8 @@ mod tests {
             // No key as the victim: everybody who shares the reservation, or an error.
             (0, held(0, 7), TakesOver),
             (0, held(0, 8), TakesOver),
-            (0, held(0xa, 5), Misses),
-            (0, None, Misses),
+            (0, held(0xa, 5), TakesOver),
+            (0, None, TakesOver),
         ];
         for (victim, found, expected) in rows {
             let preempt = Preempt {

@@ -12,9 +12,23 @@ use crate::evidence::Tally;
 use crate::inspect::Victim;
 use crate::outcome::Effects;
 use crate::request::{Preempt, Register, RegisterAndMove, RegisterMode, Request};
-use crate::snapshot::{Path, PathId, PathState, Snapshot};
+use crate::snapshot::{Before, Path, PathId, PathState, Snapshot};
 use crate::transaction::{Doubt, FanOut, Occasion, Options};
 use crate::wire::{Command, Parameters};
+
+/// Registrations that may be this node's, before it registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// With the key that is to be replaced.
+    pub(crate) old: Tally,
+    /// With the key that is to be registered.
+    pub(crate) new: Tally,
+    /// Ports with the key that is to be replaced, where they are named.
+    pub(crate) ports: Vec<TransportId>,
+    /// Ports with any key, where they are named.
+    pub(crate) registered: Vec<(TransportId, ReservationKey)>,
+    pub(crate) generation: u32,
+}
 
 /// The constant part of a transaction, and its results.
 #[derive(Debug, Clone)]
@@ -31,8 +45,10 @@ pub(crate) struct Job {
     pub(crate) doubt: Doubt,
     pub(crate) occasion: Occasion,
     pub(crate) effects: Effects,
-    /// What there was of our key before it began to change.
-    pub(crate) before_change: Option<Tally>,
+    /// What there was of our keys before they began to change.
+    pub(crate) before_change: Option<Standing>,
+    /// The same of a request that was cut off.
+    pub(crate) before_crash: Option<Before>,
     /// What there was of the victim before it was preempted.
     pub(crate) victim_before: Option<Victim>,
     /// Of the reservation that the last census saw.
@@ -72,6 +88,7 @@ impl Job {
             victim_before: None,
             effects: Effects::default(),
             before_change: None,
+            before_crash: snapshot.before,
             type_in_force: None,
             purges: 0,
             #[cfg(feature = "world")]
@@ -94,6 +111,58 @@ impl Job {
 
     pub(crate) fn usable(&self) -> Vec<PathId> {
         self.in_state(PathState::Usable)
+    }
+
+    /// Whether a request that was cut off unregisters with a key that is not this node's.
+    pub(crate) fn recovers_what_was_refused(&self) -> bool {
+        let Request::Register(register) = &self.request else {
+            return false;
+        };
+        let is_other = |own: ReservationKey| !register.key.is_none() && own != register.key;
+        self.occasion == Occasion::Recovery
+            && register.is_unregister()
+            && self.remembered_key.is_some_and(is_other)
+    }
+
+    /// Whether two paths are known to start from the same port: some devices keep one registration
+    /// for both.
+    pub(crate) fn share_port(&self, one: PathId, other: PathId) -> bool {
+        let port = |id| {
+            let path = self.paths.iter().find(|path| path.id == id)?;
+            path.initiator_port.as_ref()
+        };
+        one != other && port(one).is_some() && port(one) == port(other)
+    }
+
+    /// Whether this path starts from one of these ports.
+    pub(crate) fn starts_from(&self, id: PathId, ports: &[TransportId]) -> bool {
+        self.initiator_port(id)
+            .is_some_and(|port| ports.contains(port))
+    }
+
+    pub(crate) fn initiator_port(&self, id: PathId) -> Option<&TransportId> {
+        let own = self.paths.iter().find(|path| path.id == id)?;
+        own.initiator_port.as_ref()
+    }
+
+    /// Whether the map uses no path that could be asked although this node is registered with the
+    /// request's key: the conflict of one that is kept out may be its own alone.
+    pub(crate) fn hears_strangers_only(&self) -> bool {
+        self.steady.is_empty()
+            && self.remembered_key.is_some()
+            && self.remembered_key == self.request.key()
+    }
+
+    /// The usable paths, apart from those that were not when it began; unless none was.
+    pub(crate) fn members_and_strangers(&self) -> (Vec<PathId>, Vec<PathId>) {
+        let is_member = |path: &PathId| self.is_steady(*path);
+        self.usable().into_iter().partition(is_member)
+    }
+
+    /// Whether what this path says can be trusted to be said of the map: it was in use when it
+    /// began, or none was.
+    pub(crate) fn is_steady(&self, path: PathId) -> bool {
+        self.steady.is_empty() || self.steady.contains(&path)
     }
 
     pub(crate) fn in_state(&self, state: PathState) -> Vec<PathId> {

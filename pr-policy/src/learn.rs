@@ -1,5 +1,7 @@
 //! After a preemption: who holds the reservation now?
 
+use alloc::boxed::Box;
+
 use scsi_pr::{ReadReservation, Reservation};
 
 use crate::courier::{Courier, Settled};
@@ -25,7 +27,7 @@ pub(crate) struct Learning {
 enum Next {
     Restore,
     /// The takeover ends so.
-    End(Takeover, Outcome),
+    End(Box<Takeover>, Outcome),
 }
 
 /// The preemption that was carried out.
@@ -59,7 +61,7 @@ impl Learning {
         courier: &mut Courier,
     ) -> State {
         let aftermath = Aftermath::Spared;
-        let next = Next::End(takeover, outcome);
+        let next = Next::End(Box::new(takeover), outcome);
         Self::begin(Preempted { preempt, aftermath }, next, job, courier)
     }
 

@@ -69,6 +69,6 @@ pub use request::{
     Clear, Preempt, Read, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,
     VictimCommands,
 };
-pub use snapshot::{Path, PathId, PathState, Snapshot};
+pub use snapshot::{Before, Path, PathId, PathState, Snapshot};
 pub use transaction::{Doubt, FanOut, Occasion, Options, Transaction};
 pub use wire::{Action, Answer, Command, Event, Parameters, Success, Ticket};

@@ -28,6 +28,7 @@ use crate::census::CensusReading;
 use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
+use crate::limits::MAX_RECOUNTS;
 use crate::mutation::Mutation;
 use crate::outcome::{Effects, Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
@@ -373,7 +374,7 @@ impl PathReturn {
                 self.expelled()
             }
             (_, Joined::No, _) => Step::Ended(NOT_NOW),
-            (_, Joined::Yes, _) => self.leave(AfterLeaving::TryAgain),
+            (_, Joined::Yes, _) => self.try_again(),
         }
     }
 
@@ -393,7 +394,7 @@ impl PathReturn {
                 let progress = CensusReading::start(&self.job, &mut self.courier);
                 self.recounted(progress, proof)
             }
-            _ => self.leave(AfterLeaving::TryAgain),
+            _ => self.try_again(),
         }
     }
 
@@ -405,11 +406,17 @@ impl PathReturn {
         let census = match progress {
             Progress::Waiting(reading) => return Step::Recounting(reading, proof),
             Progress::Ended(Ok(census)) => census,
-            Progress::Ended(Err(_)) => return self.leave(AfterLeaving::TryAgain),
+            Progress::Ended(Err(_)) => return self.try_again(),
         };
         let Some(key) = self.key() else {
-            return self.leave(AfterLeaving::TryAgain);
+            return self.try_again();
         };
+        // Somebody has changed a registration meanwhile: whose, is not known.
+        let is_disturbed = matches!(proof, Proof::Counted(seen)
+            if census.generation() != seen.wrapping_add(1));
+        if is_disturbed && self.rounds < MAX_RECOUNTS {
+            return self.leave(AfterLeaving::StartOver);
+        }
         // Ours and the path's own, which has just been registered.
         let is_member = match proof {
             Proof::Named(_) => census
@@ -432,6 +439,23 @@ impl PathReturn {
         self.job.effects.registration = Some(Registration::Unregistered);
         self.job.effects.holding = Some(Holding::NotHeld);
         self.leave(AfterLeaving::Reinstate)
+    }
+
+    /// It may have registered too late. Some devices keep one registration for all paths of an
+    /// initiator port: to end it there would take it from the others as well.
+    fn try_again(&mut self) -> Step {
+        let paths = self.job.paths.iter();
+        let own = paths.clone().find(|path| path.id == self.path);
+        let port = own.and_then(|path| path.initiator_port.as_ref());
+        let mut others = paths.filter(|path| path.id != self.path);
+        let is_shared = port.is_some()
+            && others.any(|path| {
+                path.state == PathState::Usable && path.initiator_port.as_ref() == port
+            });
+        if is_shared {
+            return Step::Ended(Settlement::TryAgain(Trust::Suspect));
+        }
+        self.leave(AfterLeaving::TryAgain)
     }
 
     fn leave(&mut self, then: AfterLeaving) -> Step {

@@ -20,9 +20,14 @@ use crate::request::{Register, RegisterMode, Request};
 pub fn recovery(interrupted: &Request) -> Option<Request> {
     match interrupted {
         Request::Register(register) if register.is_unregister() => {
+            // With the key that the device was to compare: one that is not this node's was refused.
+            let key = match register.mode {
+                RegisterMode::Compare => register.key,
+                RegisterMode::Ignore => ReservationKey::NONE,
+            };
             Some(Request::Register(Register {
                 mode: RegisterMode::Ignore,
-                key: ReservationKey::NONE,
+                key,
                 transport_ids: Vec::new(),
                 ..register.clone()
             }))

@@ -2,7 +2,8 @@
 //!
 //! The first path, the *pilot*, decides whether the request is allowed at all, as one disk
 //! would. After it has accepted, the others must follow: a path that carries I/O without the
-//! right key breaks the map, so a conflict there is a stale key that is replaced. Whoever shuts
+//! right key breaks the map. A conflict there is the new key already, where a device keeps one
+//! registration for several paths, or else a stale key that is replaced. Whoever shuts
 //! this node out meanwhile takes away what the first paths have, and nothing from those that
 //! follow: see [`Affirming`].
 
@@ -10,24 +11,38 @@ mod affirming;
 
 use alloc::vec::Vec;
 
+use scsi_pr::ReservationKey;
+
 pub(crate) use self::affirming::{Affirming, Spread};
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders, Width};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
-use crate::outcome::{Holding, Others, Registration};
+use crate::outcome::{Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Register, RegisterMode};
 use crate::snapshot::{PathId, PathState};
 use crate::state::State;
-use crate::transaction::FanOut;
+use crate::transaction::{FanOut, Occasion};
 use crate::weigh::{Question, Weighing};
+use crate::wire::Command;
 
 /// Waits for a path to accept the registration.
 #[derive(Debug, Clone)]
 pub(crate) struct Piloting {
     attempt: Attempt,
     register: Register,
+    stage: Stage,
+}
+
+/// What the paths are asked.
+#[derive(Debug, Clone)]
+enum Stage {
+    /// To register.
+    Registering,
+    /// Whether they have the key already, since one that may have registered did not say so, and
+    /// all others refuse: some devices keep one registration for all paths of an initiator port.
+    Covered(Trail),
 }
 
 /// Waits for the other paths.
@@ -38,6 +53,9 @@ pub(crate) struct FanningOut {
     accepted: Accepted,
 }
 
+/// Neither the key that was to be replaced, nor the new one: [`Job::insisting`].
+const FORCED: usize = 2;
+
 /// The proof that the device allowed this registration: the path that accepted it first.
 #[derive(Debug, Clone, Copy)]
 struct Accepted {
@@ -47,48 +65,87 @@ struct Accepted {
 }
 
 impl Piloting {
-    /// After a look at what is registered with the key that is about to change, if any is: each
-    /// path changes its own, and one that was taken away in between would not be missed.
+    /// After a look at what is registered already: each path changes its own, and one that was
+    /// taken away in between would not be missed.
     pub(crate) fn start_asked(register: Register, job: &mut Job, courier: &mut Courier) -> State {
-        if register.changes_key() {
-            Weighing::start(Question::Change(register), job, courier)
-        } else {
-            Self::start(register, job, courier)
-        }
+        Weighing::start(Question::Change(register), job, courier)
     }
 
     pub(crate) fn start(register: Register, job: &mut Job, courier: &mut Courier) -> State {
-        let progress = Attempt::start(courier, job.usable(), register.command());
-        Self::after(progress, register, job, courier)
+        let progress = Attempt::start_through(job, courier, register.command());
+        Self::after(progress, register, Stage::Registering, job, courier)
+    }
+
+    fn start_covered(
+        register: Register,
+        trail: Trail,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let paths = trail.conflicts.clone();
+        let progress = Attempt::start(courier, paths, register.affirming().command());
+        Self::after(progress, register, Stage::Covered(trail), job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.attempt.handle(settled, courier);
-        Self::after(progress, self.register, job, courier)
+        Self::after(progress, self.register, self.stage, job, courier)
     }
 
     fn after(
         progress: Progress<Attempt, (AttemptEnd, Trail)>,
         register: Register,
+        stage: Stage,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        match progress {
-            Progress::Waiting(attempt) => State::Piloting(Self { attempt, register }),
-            Progress::Ended((AttemptEnd::Done(pilot), trail)) => {
+        let (end, trail) = match progress {
+            Progress::Waiting(attempt) => {
+                return State::Piloting(Self {
+                    attempt,
+                    register,
+                    stage,
+                });
+            }
+            Progress::Ended(end) => end,
+        };
+        match (end, stage) {
+            (AttemptEnd::Done(pilot), _) => {
                 let accepted = Accepted {
                     pilot,
                     unheard: trail.unknown.len(),
                 };
                 FanningOut::start(register, accepted, &trail, job, courier)
             }
-            Progress::Ended((AttemptEnd::Answered(path, reply), _)) => {
+            (_, Stage::Covered(trail)) => State::Finished(trail.into_outcome()),
+            (AttemptEnd::Answered(path, reply), Stage::Registering) => {
                 State::Finished(reply.into_outcome(path))
             }
-            Progress::Ended((AttemptEnd::Exhausted, trail)) => {
-                State::Finished(trail.into_outcome())
+            (AttemptEnd::Exhausted, Stage::Registering)
+                if trail.may_be_covered() && !register.is_unregister() =>
+            {
+                Self::start_covered(register, trail, job, courier)
+            }
+            (AttemptEnd::Exhausted, Stage::Registering) => {
+                let outcome = trail.into_outcome();
+                match job.resumed_change(&register) {
+                    Some(change) if outcome == Outcome::Conflict => {
+                        Weighing::start(Question::Resume(change), job, courier)
+                    }
+                    _ => State::Finished(outcome),
+                }
             }
         }
+    }
+}
+
+impl BroadcastEnd {
+    /// Paths that the map did not use need not follow: they are settled before they carry I/O.
+    fn disregard_strangers(&mut self, job: &Job) {
+        let is_late = |path: PathId| job.occasion == Occasion::Asked && job.is_steady(path);
+        self.conflicts.retain(|path| is_late(*path));
+        self.answered.retain(|(path, _)| job.is_steady(*path));
+        self.behind.retain(|(path, _)| job.is_steady(*path));
     }
 }
 
@@ -101,9 +158,10 @@ impl FanningOut {
         courier: &mut Courier,
     ) -> State {
         let suspects: Vec<PathId> = trail.unreachable().collect();
+        let following = job.following(&register, accepted.pilot);
         let orders = Orders {
-            command: register.following_command(),
-            insist: Some(register.insisting_command()),
+            command: following.following_command(),
+            insist: job.insisting(&following),
             stale: trail.conflicts.clone(),
             width: job.width(),
             persistence: if register.is_unregister() {
@@ -139,8 +197,16 @@ impl FanningOut {
             }
             Progress::Ended(end) => end,
         };
+        let mut end = end;
+        end.disregard_strangers(job);
         let mut changed = Vec::from([accepted.pilot]);
         changed.extend(&end.done);
+        let is_left = |path: &PathId| job.is_steady(*path);
+        if register.is_unregister() && !changed.iter().any(is_left) {
+            // None of the paths that the map uses: they have not unregistered.
+            let path = job.steady.first().copied().unwrap_or(accepted.pilot);
+            return State::Finished(Outcome::Unknown { path });
+        }
         note_effects(&register, &changed, &end, job);
         let failure = end.shortfall();
         let unheard = accepted.unheard + end.unheard();
@@ -150,23 +216,35 @@ impl FanningOut {
             }
         }
         let spread = Spread {
-            register,
             pilot: accepted.pilot,
+            moved: register.moves_pilot() + end.moved(),
             changed,
-            replaced: end.replaced,
+            forced: end.heard_at(&[FORCED]).collect(),
+            twice: job.is_registered_twice(&register, accepted, &end),
             unheard,
+            silent: end.may_have_followed().collect(),
+            register,
         };
         Affirming::start(spread, failure, job, courier)
     }
 }
 
 impl Register {
-    /// Whether a key that the device compares is to be replaced by another one.
-    fn changes_key(&self) -> bool {
-        self.mode == RegisterMode::Compare
-            && !self.key.is_none()
-            && !self.new_key.is_none()
-            && self.key != self.new_key
+    /// How many registrations the first path has changed: none, where it had the key already.
+    fn moves_pilot(&self) -> usize {
+        usize::from(self.key != self.new_key)
+    }
+
+    /// Asks for the new key in place of itself: it succeeds only where that is, and changes nothing
+    /// but the generation. With the same APTPL and ALL_TG_PT: the device takes those of the last
+    /// registration.
+    fn affirming(&self) -> Self {
+        Self {
+            mode: RegisterMode::Compare,
+            key: self.new_key,
+            transport_ids: Vec::new(),
+            ..self.clone()
+        }
     }
 }
 
@@ -180,6 +258,95 @@ fn note_effects(register: &Register, changed: &[PathId], end: &BroadcastEnd, job
 }
 
 impl Job {
+    /// The change of key that was cut off, where no path has the new one: those that had are dead.
+    fn resumed_change(&self, resumed: &Register) -> Option<Register> {
+        let is_resumed = self.occasion == Occasion::Recovery
+            && !resumed.is_unregister()
+            && resumed.key == resumed.new_key;
+        let old_key = self.remembered_key.filter(|old| *old != resumed.new_key);
+        old_key.filter(|_| is_resumed).map(|key| Register {
+            key,
+            ..resumed.clone()
+        })
+    }
+
+    /// What the paths after the first are sent. Where the device named one registration of the
+    /// first one's port before, or none, those of that port say whether they share one: that takes
+    /// a REGISTER that does not ignore what is there.
+    fn following(&self, register: &Register, pilot: PathId) -> Register {
+        if let Some(change) = self.resumed_change(register) {
+            return change;
+        }
+        let is_told = register.mode == RegisterMode::Compare || register.is_unregister();
+        match self.lone_key(pilot).filter(|_| !is_told) {
+            Some(key) => Register {
+                mode: RegisterMode::Compare,
+                key,
+                ..register.clone()
+            },
+            None => register.clone(),
+        }
+    }
+
+    /// The only key that this path's initiator port was registered with before, or none; where
+    /// there were several registrations, or the device does not name them, nothing can be told.
+    fn lone_key(&self, path: PathId) -> Option<ReservationKey> {
+        let standing = self.before_change.as_ref()?;
+        let port = self
+            .initiator_port(path)
+            .filter(|_| standing.new.is_named)?;
+        let mut keys = standing.registered.iter().filter(|(own, _)| own == port);
+        match (keys.next(), keys.next()) {
+            (None, _) => Some(ReservationKey::NONE),
+            (Some((_, key)), None) => Some(*key),
+            _ => None,
+        }
+    }
+
+    /// Whether the paths of one initiator port say both that they share a registration and that
+    /// they made one: then it had gone in between.
+    fn is_registered_twice(
+        &self,
+        register: &Register,
+        accepted: Accepted,
+        end: &BroadcastEnd,
+    ) -> bool {
+        let following = self.following(register, accepted.pilot);
+        let is_lone = self.lone_key(accepted.pilot) == Some(following.key);
+        let has = |rungs: &[usize]| {
+            end.heard_at(rungs)
+                .any(|path| self.share_port(path, accepted.pilot))
+        };
+        let (made, share): (&[usize], &[usize]) = match following.key == following.new_key {
+            true => (&[1], &[0]),
+            false => (&[0, FORCED], &[1]),
+        };
+        // With nothing to replace, the first command would have been enough.
+        let is_gone = following.key.is_none() && has(&[FORCED]);
+        following.mode == RegisterMode::Compare
+            && accepted.unheard == 0
+            && is_lone
+            && (has(made) && has(share) || is_gone)
+    }
+
+    /// What paths after the first are sent where they refuse to follow. One that has the new key
+    /// already is right: some devices keep one registration for all paths of an initiator port.
+    /// After a crash the rest is settled before the path carries I/O.
+    fn insisting(&self, register: &Register) -> Vec<Command> {
+        let affirming = register.affirming();
+        let is_affirmed = register.is_unregister()
+            || register.mode == RegisterMode::Ignore
+            || affirming == *register;
+        let mut commands = Vec::new();
+        if !is_affirmed {
+            commands.push(affirming.command());
+        }
+        if self.occasion == Occasion::Asked || register.is_unregister() {
+            commands.push(register.insisting_command());
+        }
+        commands
+    }
+
     /// How many registrations the device is given at once.
     pub(crate) fn width(&self) -> Width {
         match self.fan_out {

@@ -68,7 +68,7 @@ impl Releasing {
         let lanes = job.usable().into_iter().map(|path| [path].into()).collect();
         let orders = Orders {
             command: release_command(release.key, release.reservation_type),
-            insist: None,
+            insist: Vec::new(),
             stale: Vec::new(),
             width: Width::All,
             persistence: Persistence::Patience,
@@ -89,7 +89,7 @@ impl Releasing {
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let answers = match progress {
+        let mut answers = match progress {
             Progress::Waiting(broadcast) => {
                 return State::Releasing(Self {
                     broadcast,
@@ -99,6 +99,8 @@ impl Releasing {
             }
             Progress::Ended(answers) => answers,
         };
+        // A path that the map did not use may lack the key.
+        answers.conflicts.retain(|path| job.is_steady(*path));
         for (path, _) in &answers.absent {
             job.note_state(*path, PathState::Dead);
         }
@@ -223,7 +225,12 @@ fn judge(found: Option<Reservation>, release: &Release, answers: &BroadcastEnd) 
         reservation.key == release.key && !is_shared || is_shared && !is_same_type
     };
     let Some(reservation) = found.filter(is_missed) else {
-        return Outcome::Done;
+        // Only the holder says that its reservation is of another type; it is gone since.
+        let mut answered = answers.answered.iter();
+        let invalid = answered.find(|(_, reply)| reply.is_invalid_release());
+        return invalid.map_or(Outcome::Done, |(path, reply)| {
+            reply.clone().into_outcome(*path)
+        });
     };
     if let Some((path, reply)) = answers.answered.first() {
         return reply.clone().into_outcome(*path);
@@ -234,8 +241,9 @@ fn judge(found: Option<Reservation>, release: &Release, answers: &BroadcastEnd) 
     }
     match answers.behind.first() {
         Some((path, _)) => Outcome::Incomplete { path: *path },
+        // Nobody refused, and every registrant would have: it came since.
+        None if reservation.reservation_type.is_all_registrants() => Outcome::Done,
         // Only a dead path can hold it, or somebody who has reserved since.
-        None if reservation.reservation_type.is_all_registrants() => Outcome::Conflict,
         None => Outcome::HolderUnreachable {
             key: reservation.key,
             reservation_type: reservation.reservation_type,

@@ -68,7 +68,7 @@ impl Restoring {
         let lanes = job.lanes(&register, done_by, &[]);
         let orders = Orders {
             command: register.command(),
-            insist: None,
+            insist: Vec::new(),
             stale: Vec::new(),
             width: job.width(),
             persistence: Persistence::Deadline,

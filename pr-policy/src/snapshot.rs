@@ -26,6 +26,15 @@ pub enum PathState {
     Dead,
 }
 
+/// What there was before this node began to register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// How many registrations of its keys, the old one and the new one.
+    pub registrations: usize,
+    /// PRGENERATION then.
+    pub generation: u32,
+}
+
 /// One path of the map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
@@ -52,6 +61,9 @@ pub struct Snapshot {
     pub remembered_holding: bool,
     /// How many nexuses this node remembers to have registered.
     pub remembered_nexuses: usize,
+    /// What there was before the request began that was cut off, if this one recovers from it: what
+    /// [`Transaction::before`](crate::Transaction::before) said then.
+    pub before: Option<Before>,
     /// Initiator ports of this host beyond those of the paths: of adapters whose paths are gone.
     pub own_ports: Vec<TransportId>,
 }

@@ -3,9 +3,9 @@
 //! ```text
 //!   read:        Answering ─► end
 //!   out:         Surveying ─► (by request)
-//!   register:    Piloting ─► FanningOut ─► [Affirming] ─► [Undoing] ─► end
-//!                                               └─ shut out: Restoring ─► end
-//!   change key:  [Weighing] ─► Piloting ─► FanningOut ─► [Affirming] ─► Weighing
+//!   register:    Weighing ─► Piloting ─► FanningOut ─► [Affirming] ─► [Undoing] ─► end
+//!                                            └─ shut out: Weighing ─► [Purging] ─► Restoring
+//!   change key:  Weighing ─► Piloting ─► FanningOut ─► [Affirming] ─► Weighing
 //!                     Weighing ─► [Purging] ─► end
 //!                        ▲  no answer  │
 //!                        └─────────────┘
@@ -115,6 +115,9 @@ impl State {
     pub(crate) fn start_out(job: &mut Job, courier: &mut Courier) -> Self {
         if job.usable().is_empty() {
             return Self::Finished(Outcome::NoUsablePath);
+        }
+        if job.recovers_what_was_refused() {
+            return Self::Finished(Outcome::Conflict);
         }
         match job.request.clone() {
             Request::Read(read) => Answering::start(read, job, courier),

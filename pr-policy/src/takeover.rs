@@ -25,6 +25,7 @@ mod renewing;
 mod retracting;
 mod taking;
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use scsi_pr::{Reservation, ReservationKey, ReservationType};
@@ -57,11 +58,15 @@ pub(crate) struct Takeover {
     has_purged: bool,
     /// Paths that are registered since.
     renewed: Vec<PathId>,
+    /// Those that were registered last: they can say whether it still holds.
+    swept: Vec<PathId>,
     /// Paths that answered the last PREEMPT with a conflict.
     conflicts: Vec<PathId>,
     /// How it ends if nothing more can be done: what an earlier round could not hear.
     doubt: Option<Outcome>,
     rounds: u32,
+    /// Whether the reservation may have been moved to where it is wanted.
+    has_moved: bool,
     suspended: Suspended,
 }
 
@@ -157,9 +162,11 @@ impl Takeover {
             lost: Vec::new(),
             has_purged: false,
             renewed: Vec::new(),
+            swept: Vec::new(),
             conflicts: Vec::new(),
             doubt: None,
             rounds: 0,
+            has_moved: false,
             suspended: Suspended::No,
         }
     }
@@ -212,10 +219,20 @@ impl Takeover {
             except.is_none_or(|except| except.0 != *path)
                 && !(key.is_none() && self.may_have_moved_to(*path, job))
         };
+        let is_shared =
+            |path: &PathId| except.is_some_and(|holder| job.share_port(*path, holder.0));
         let lanes = job.usable().into_iter().filter(is_meant);
+        let mut commands = VecDeque::from([job.imposing(key).command()]);
+        // With ALL_TG_PT the first of them registers the holder as well: there is no telling.
+        if !key.is_none() && !job.all_tg_pt() && job.usable().iter().any(is_shared) {
+            let [affirm, register] = [job.proving(key), job.joining(key)].map(|it| it.command());
+            commands.push_front(affirm.clone());
+            commands.push_front(register);
+            commands.push_front(affirm);
+        }
         let orders = Orders {
-            command: job.imposing(key).command(),
-            insist: None,
+            command: commands.pop_front().unwrap_or(job.imposing(key).command()),
+            insist: commands.into(),
             stale: Vec::new(),
             width: job.width(),
             persistence: Persistence::Deadline,

@@ -24,7 +24,7 @@ use crate::job::Job;
 use crate::limits::Limits;
 use crate::outcome::{Effects, Outcome};
 use crate::request::Request;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Before, Snapshot};
 use crate::state::State;
 use crate::wire::{Action, Event};
 
@@ -173,6 +173,18 @@ impl Transaction {
     #[must_use]
     pub fn effects(&self) -> &Effects {
         &self.job.effects
+    }
+
+    /// What there was before this node began to register, once that is known. The journal has to
+    /// say so before the next action is carried out: it tells whoever
+    /// [recovers](crate::recovery()) whether another node has taken registrations away since.
+    #[must_use]
+    pub fn before(&self) -> Option<Before> {
+        let standing = self.job.before_change.as_ref()?;
+        Some(Before {
+            registrations: standing.old.count + standing.new.count,
+            generation: standing.generation,
+        })
     }
 
     /// The request.

@@ -12,8 +12,9 @@ use scsi_pr::{AnswerClass, Refusal, ReservationKey};
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Registration};
 use crate::reading::Progress;
+use crate::register::Spread;
 use crate::request::{Register, RegisterMode};
 use crate::snapshot::PathId;
 use crate::state::State;
@@ -30,12 +31,17 @@ pub(crate) struct Undoing {
 
 impl Undoing {
     pub(crate) fn start(
-        register: Register,
-        changed: Vec<PathId>,
+        spread: Spread,
         failure: Outcome,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
+        let Spread {
+            register,
+            mut changed,
+            silent,
+            ..
+        } = spread;
         let Some(old) = old_key(&register, &failure, job).filter(|old| *old != register.new_key)
         else {
             return State::Finished(failure);
@@ -50,11 +56,12 @@ impl Undoing {
         };
         let orders = Orders {
             command: back.command(),
-            insist: None,
+            insist: Vec::new(),
             stale: Vec::new(),
             width: job.width(),
             persistence: Persistence::Deadline,
         };
+        changed.extend(silent);
         let lanes = changed.iter().map(|path| Vec::from([*path])).collect();
         let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
         Self::after(progress, register, changed, failure, job)
@@ -86,10 +93,13 @@ impl Undoing {
         // Where the new key conflicts, somebody else has taken it away meanwhile.
         let is_left = |path: &PathId| !end.done.contains(path) && !end.conflicts.contains(path);
         let left: Vec<PathId> = changed.into_iter().filter(is_left).collect();
-        job.effects.registration = if left.is_empty() {
-            None
-        } else {
+        let is_none = old_key(&register, &failure, job).is_some_and(ReservationKey::is_none);
+        job.effects.registration = if !left.is_empty() {
             Some(job.registered(&register, &left))
+        } else if is_none && job.remembered_key.is_some() {
+            Some(Registration::Unregistered)
+        } else {
+            None
         };
         State::Finished(failure)
     }
@@ -97,18 +107,21 @@ impl Undoing {
 
 /// The key that stood on the paths before; `None` where nobody knows, or where a registration
 /// was to end: putting that back could not be told from registering anew. A device that has no
-/// room for one more says so to a path that had none.
+/// room for one more says so to a path that had none: every path of a node that is registered has
+/// one, so this one was not any more, whatever its record says.
 fn old_key(register: &Register, failure: &Outcome, job: &Job) -> Option<ReservationKey> {
+    let was_there = job
+        .before_change
+        .as_ref()
+        .is_none_or(|before| before.old.count > 0);
     match register.mode {
         _ if register.is_unregister() => None,
         _ if job.occasion == Occasion::Recovery => {
             Some(job.remembered_key.unwrap_or(ReservationKey::NONE))
         }
         RegisterMode::Compare => Some(register.key),
-        RegisterMode::Ignore if is_want_of_room(failure) => {
-            Some(job.remembered_key.unwrap_or(ReservationKey::NONE))
-        }
-        RegisterMode::Ignore => job.remembered_key,
+        RegisterMode::Ignore if is_want_of_room(failure) => Some(ReservationKey::NONE),
+        RegisterMode::Ignore => job.remembered_key.filter(|_| was_there),
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) enum Question {
     Leave(RegisterAndMove),
     /// The command that moves the reservation was cut off: was it carried out?
     MoveCutOff(RegisterAndMove),
+    /// This path did not answer RESERVE and refuses it now: had it held meanwhile?
+    ReserveRepeated(Reserve, PathId),
     /// What has to go first, before this node unregisters?
     Unregister(Register, Reservations),
     /// How much is there of the key that is about to change?
@@ -112,6 +114,9 @@ impl Weighing {
             Question::Recall => recall(&census, job, courier),
             Question::Leave(request) => leave(&request, &census, job, courier),
             Question::MoveCutOff(request) => cut_off(&request, &census, job, courier),
+            Question::ReserveRepeated(reserve, path) => {
+                reserved_repeated(&reserve, path, &census, job, courier)
+            }
             Question::Unregister(register, reservations) => {
                 unregister(register, reservations, &census, job, courier)
             }
@@ -143,9 +148,12 @@ fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
             Outcome::Unknown { path }
         }
         (_, Question::Reserve(_) | Question::Move(_, None)) => Outcome::Conflict,
-        (_, Question::ReserveUnheard(_, path) | Question::Move(_, Some(path))) => {
-            Outcome::Unknown { path: *path }
-        }
+        (
+            _,
+            Question::ReserveUnheard(_, path)
+            | Question::ReserveRepeated(_, path)
+            | Question::Move(_, Some(path)),
+        ) => Outcome::Unknown { path: *path },
         // Every path has the new key, and there are no others.
         (_, Question::Inherit(_)) if job.nexuses_out_of_reach() == 0 => Outcome::Done,
         // Something was changed already.
@@ -241,6 +249,20 @@ fn reserved(reserve: &Reserve, census: &Census, job: &mut Job, courier: &mut Cou
             Proving::start(claim, job.usable(), job, courier)
         }
     }
+}
+
+/// Who is not registered any more may have held meanwhile, and been preempted.
+fn reserved_repeated(
+    reserve: &Reserve,
+    path: PathId,
+    census: &Census,
+    job: &mut Job,
+    courier: &mut Courier,
+) -> State {
+    if census.is_member(reserve.key, job) == Some(false) {
+        return State::Finished(Outcome::Unknown { path });
+    }
+    reserved(reserve, census, job, courier)
 }
 
 /// A path that may hold does not say so, and a reservation with our key may be another node's.

@@ -74,9 +74,12 @@ impl Job {
         (usable, others)
     }
 
-    /// Paths of this map, or remembered nexuses, that no command reaches now.
+    /// Paths of this map, or remembered nexuses, that no command reaches now. One that the map did
+    /// not use need not be among the remembered.
     pub(crate) fn nexuses_out_of_reach(&self) -> usize {
-        self.own_nexuses().saturating_sub(self.usable().len())
+        let mut known = self.usable();
+        known.retain(|path| self.is_steady(*path));
+        self.own_nexuses().saturating_sub(known.len())
     }
 
     /// The most registrations that this node can have made.

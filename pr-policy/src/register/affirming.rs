@@ -3,22 +3,25 @@
 //! ```text
 //!   pilot ── REGISTER of the key in place of itself ── accepted ─► go on
 //!                                                      conflict ─► take everything back
-//!                                                      silence ──► the census has to tell
+//!                                                      silence ──► the others
+//!   others ── the same ── any conflict ─► take everything back
+//!                         none ─────────► the census has to tell
 //! ```
 //!
 //! Whoever shuts this node out takes away what it has by then. Paths that register after that
-//! would let it in again; the first path is the one that cannot have.
+//! would let it in again; the first path is the one that cannot have. The question changes
+//! nothing, so it is asked again where an answer is lost.
 
 use alloc::vec::Vec;
 
-use crate::attempt::{Attempt, AttemptEnd, Trail};
-use crate::courier::{Courier, Settled};
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
+use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Register, RegisterMode};
-use crate::snapshot::PathId;
+use crate::snapshot::{PathId, PathState};
 use crate::state::State;
 use crate::undo::Undoing;
 use crate::weigh::{Inheritance, Late, Question, Weighing};
@@ -26,9 +29,19 @@ use crate::weigh::{Inheritance, Late, Question, Weighing};
 /// Waits to hear whether the first path of a registration still has the key.
 #[derive(Debug, Clone)]
 pub(crate) struct Affirming {
-    attempt: Attempt,
+    broadcast: Broadcast,
+    witnesses: Witnesses,
     spread: Spread,
     next: Next,
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Witnesses {
+    /// The first path.
+    Pilot,
+    /// The others, since the first one is silent.
+    Others,
 }
 
 /// A registration and the paths that have accepted it.
@@ -38,10 +51,16 @@ pub(crate) struct Spread {
     /// The first of them.
     pub(crate) pilot: PathId,
     pub(crate) changed: Vec<PathId>,
-    /// How many of them had another key than the one to be replaced.
-    pub(crate) replaced: usize,
+    /// How many of them had the key that was to be replaced.
+    pub(crate) moved: usize,
+    /// Those that had neither that nor the new one.
+    pub(crate) forced: Vec<PathId>,
+    /// Paths that share a registration have registered it twice.
+    pub(crate) twice: bool,
     /// How many more may have accepted it without an answer.
     pub(crate) unheard: usize,
+    /// Living paths among those: if it fails, they are asked to go back as well.
+    pub(crate) silent: Vec<PathId>,
 }
 
 /// What follows if the path still has the key.
@@ -62,8 +81,11 @@ impl Spread {
             register,
             pilot: PathId(0),
             changed: Vec::new(),
-            replaced: 0,
+            moved: 0,
+            forced: Vec::new(),
+            twice: false,
             unheard: 0,
+            silent: Vec::new(),
         }
     }
 }
@@ -80,70 +102,99 @@ impl Affirming {
         if is_alone || job.makes(Mutation::TrustTheFanOut) {
             return go_on(spread, next, job, courier);
         }
-        Self::begin(spread, next, job, courier)
+        Self::begin(Witnesses::Pilot, spread, next, job, courier)
     }
 
     /// The old key could not be preempted on nexuses out of reach, although it was there: it is
     /// gone, or the new one is.
     pub(crate) fn start_after_purge(spread: Spread, job: &mut Job, courier: &mut Courier) -> State {
-        Self::begin(spread, Next::Lose, job, courier)
+        Self::begin(Witnesses::Pilot, spread, Next::Lose, job, courier)
     }
 
-    fn begin(spread: Spread, next: Next, job: &mut Job, courier: &mut Courier) -> State {
-        // With the same APTPL and ALL_TG_PT: the device takes those of the last registration.
-        let register = Register {
-            mode: RegisterMode::Compare,
-            key: spread.register.new_key,
-            transport_ids: Vec::new(),
-            ..spread.register.clone()
-        };
-        let progress = Attempt::start(courier, Vec::from([spread.pilot]), register.command());
-        Self::after(progress, spread, next, job, courier)
-    }
-
-    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
-        let progress = self.attempt.handle(settled, courier);
-        Self::after(progress, self.spread, self.next, job, courier)
-    }
-
-    fn after(
-        progress: Progress<Attempt, (AttemptEnd, Trail)>,
+    fn begin(
+        witnesses: Witnesses,
         spread: Spread,
         next: Next,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let (end, trail) = match progress {
-            Progress::Waiting(attempt) => {
+        let orders = Orders {
+            command: spread.register.affirming().command(),
+            insist: Vec::new(),
+            stale: Vec::new(),
+            width: job.width(),
+            persistence: Persistence::Deadline,
+        };
+        let is_asked = |path: &PathId| (*path == spread.pilot) == (witnesses == Witnesses::Pilot);
+        let asked = spread.changed.iter().copied().filter(is_asked);
+        let lanes = asked.map(|path| Vec::from([path])).collect();
+        let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
+        Self::after(progress, witnesses, spread, next, job, courier)
+    }
+
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
+        let progress = self.broadcast.handle(settled, courier);
+        Self::after(
+            progress,
+            self.witnesses,
+            self.spread,
+            self.next,
+            job,
+            courier,
+        )
+    }
+
+    fn after(
+        progress: Progress<Broadcast, BroadcastEnd>,
+        witnesses: Witnesses,
+        spread: Spread,
+        next: Next,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let end = match progress {
+            Progress::Waiting(broadcast) => {
                 return State::Affirming(Self {
-                    attempt,
+                    broadcast,
+                    witnesses,
                     spread,
                     next,
                 });
             }
             Progress::Ended(end) => end,
         };
-        match (end, next) {
+        for (path, _) in &end.absent {
+            job.note_state(*path, PathState::Dead);
+        }
+        if !end.conflicts.is_empty() {
+            // One disk would have registered, and been shut out then.
+            let outcome = match next {
+                Next::Undo(failure) => failure,
+                Next::Inherit | Next::Lose => Outcome::Done,
+            };
+            return State::shut_out(&spread, outcome, job, courier);
+        }
+        let has_vouched = !end.done.is_empty();
+        match (witnesses, next) {
             // A path that may have registered before the first one has lost that since.
-            (AttemptEnd::Done(path), Next::Inherit) if spread.unheard > 0 && job.has_lost => {
-                State::shut_out(&spread, Outcome::Unknown { path }, job, courier)
-            }
-            (AttemptEnd::Done(_), next) => go_on(spread, next, job, courier),
-            (AttemptEnd::Exhausted, next) if !trail.conflicts.is_empty() => {
-                // One disk would have registered, and been shut out then.
-                let outcome = match next {
-                    Next::Undo(failure) => failure,
-                    Next::Inherit | Next::Lose => Outcome::Done,
-                };
+            (Witnesses::Pilot, Next::Inherit)
+                if has_vouched && spread.unheard > 0 && job.has_lost =>
+            {
+                let outcome = Outcome::Unknown { path: spread.pilot };
                 State::shut_out(&spread, outcome, job, courier)
+            }
+            (_, Next::Inherit) if spread.twice => {
+                State::shut_out(&spread, Outcome::Done, job, courier)
+            }
+            (Witnesses::Pilot, next) if has_vouched => go_on(spread, next, job, courier),
+            (Witnesses::Pilot, next) if spread.changed.len() > 1 => {
+                Self::begin(Witnesses::Others, spread, next, job, courier)
             }
             (_, Next::Inherit) => {
                 let inheritance = Inheritance::without_pilot(spread, job);
                 Weighing::start(Question::Inherit(inheritance), job, courier)
             }
-            (_, Next::Undo(failure)) => {
-                Undoing::start(spread.register, spread.changed, failure, job, courier)
-            }
+            (_, Next::Undo(failure)) => Undoing::start(spread, failure, job, courier),
             (_, Next::Lose) => State::Finished(Outcome::Unknown { path: spread.pilot }),
         }
     }
@@ -177,9 +228,7 @@ fn go_on(spread: Spread, next: Next, job: &mut Job, courier: &mut Courier) -> St
             Some(inheritance) => Weighing::start(Question::Inherit(inheritance), job, courier),
             None => State::Finished(Outcome::Done),
         },
-        Next::Undo(failure) => {
-            Undoing::start(spread.register, spread.changed, failure, job, courier)
-        }
+        Next::Undo(failure) => Undoing::start(spread, failure, job, courier),
         // One disk would have registered, whatever it had.
         Next::Lose if spread.register.mode == RegisterMode::Ignore => {
             State::Finished(Outcome::Done)

@@ -36,11 +36,12 @@ impl Takeover {
 
 impl Handing {
     pub(super) fn start(
-        takeover: Takeover,
+        mut takeover: Takeover,
         holder: Taken,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
+        takeover.has_moved |= matches!(takeover.goal, Goal::Moved(..));
         let command = takeover.handing_command(job);
         let paths = Vec::from([holder.0]);
         let progress = Attempt::start_with(Reversal::TakesTime, courier, paths, command);

@@ -92,6 +92,7 @@ fn decide(
     courier: &mut Courier,
 ) -> State {
     let standing = takeover.standing(census, job);
+    let was_executed = takeover.generation != census.generation();
     takeover.generation = census.generation();
     takeover.has_purged |= census.count(takeover.key()) <= 1;
     if let (Standing::Held, Some(held)) = (standing, census.single_holder(takeover.key())) {
@@ -108,7 +109,10 @@ fn decide(
         Standing::Unclear => return takeover.end(outcome, courier),
         Standing::Reached => Next::Conclude,
         Standing::Held if may_go_on => {
-            takeover.preempt.victim = takeover.key();
+            // What shows no effect is asked for as it was: perhaps it is to be refused.
+            if was_executed {
+                takeover.preempt.victim = takeover.key();
+            }
             Next::TakeAgain(outcome)
         }
         Standing::Untouched if may_go_on => Next::TakeAgain(outcome),
@@ -139,7 +143,7 @@ impl Takeover {
             _ => false,
         };
         match census.is_member(key, job) {
-            _ if job.request.is_move_in(census) => return Standing::Reached,
+            _ if self.has_moved && job.request.is_move_in(census) => return Standing::Reached,
             Some(true) => {}
             Some(false) if matches!(self.goal, Goal::Unregistered(_)) => return Standing::Reached,
             Some(false) => return Standing::ShutOut,

@@ -9,9 +9,8 @@ use super::recounting::Recounting;
 use super::retracting::Retracting;
 use super::taking::Taking;
 use super::{Goal, Sender, Taken, Takeover};
-use crate::attempt::{Attempt, AttemptEnd, Trail};
-use crate::broadcast::{Broadcast, BroadcastEnd};
-use crate::courier::{Courier, Settled};
+use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
+use crate::courier::{Courier, Persistence, Settled};
 use crate::job::Job;
 use crate::learn::Learning;
 use crate::outcome::{Holding, Outcome, Registration};
@@ -31,10 +30,20 @@ pub(crate) struct Renewing {
 /// Waits to hear whether the path that took over is still registered.
 #[derive(Debug, Clone)]
 pub(crate) struct Validating {
-    attempt: Attempt,
+    broadcast: Broadcast,
+    witness: Witness,
     takeover: Takeover,
     holder: Taken,
     then: Then,
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Witness {
+    /// The path that took over.
+    Holder,
+    /// Those that were registered again, since that one is silent.
+    Renewed,
 }
 
 /// What follows if it is.
@@ -110,8 +119,13 @@ impl Renewing {
         } else if !takeover.renewed.is_empty() {
             job.effects.registration = Some(takeover.registration());
         }
-        let so_far = end.shortfall().unwrap_or(Outcome::Done);
+        let is_robbed = next
+            .holder()
+            .is_some_and(|holder| is_robbed(holder, &end, job));
+        takeover.swept.clone_from(&end.done);
+        let so_far = unrenewed(&end).unwrap_or(Outcome::Done);
         match next {
+            _ if is_robbed => Retracting::start(takeover, so_far, job, courier),
             Next::Validate(_) | Next::Conclude if takeover.is_leaving() => {
                 takeover.end(so_far, courier)
             }
@@ -180,15 +194,38 @@ impl Validating {
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let command = job.proving(takeover.key()).command();
-        let progress = Attempt::start(courier, Vec::from([holder.0]), command);
-        Self::after(progress, takeover, holder, then, job, courier)
+        Self::ask(Witness::Holder, takeover, holder, then, job, courier)
+    }
+
+    fn ask(
+        witness: Witness,
+        takeover: Takeover,
+        holder: Taken,
+        then: Then,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let paths = match witness {
+            Witness::Holder => Vec::from([holder.0]),
+            Witness::Renewed => takeover.swept.clone(),
+        };
+        let orders = Orders {
+            command: job.proving(takeover.key()).command(),
+            insist: Vec::new(),
+            stale: Vec::new(),
+            width: job.width(),
+            persistence: Persistence::Deadline,
+        };
+        let lanes = paths.into_iter().map(|path| Vec::from([path])).collect();
+        let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
+        Self::after(progress, witness, takeover, holder, then, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
-        let progress = self.attempt.handle(settled, courier);
+        let progress = self.broadcast.handle(settled, courier);
         Self::after(
             progress,
+            self.witness,
             self.takeover,
             self.holder,
             self.then,
@@ -198,17 +235,19 @@ impl Validating {
     }
 
     fn after(
-        progress: Progress<Attempt, (AttemptEnd, Trail)>,
+        progress: Progress<Broadcast, BroadcastEnd>,
+        witness: Witness,
         mut takeover: Takeover,
         holder: Taken,
         then: Then,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let (end, trail) = match progress {
-            Progress::Waiting(attempt) => {
+        let end = match progress {
+            Progress::Waiting(broadcast) => {
                 return State::Validating(Self {
-                    attempt,
+                    broadcast,
+                    witness,
                     takeover,
                     holder,
                     then,
@@ -216,28 +255,50 @@ impl Validating {
             }
             Progress::Ended(end) => end,
         };
-        let is_removed = matches!(end, AttemptEnd::Exhausted) && !trail.conflicts.is_empty();
-        match (end, then) {
-            (_, Then::End(outcome)) if is_removed => {
-                Retracting::start(takeover, outcome, job, courier)
+        if !end.conflicts.is_empty() {
+            let outcome = match then {
+                Then::End(outcome) => outcome,
+                Then::Renew => Outcome::Done,
+            };
+            return Retracting::start(takeover, outcome, job, courier);
+        }
+        let is_affirmed = !end.done.is_empty();
+        match (witness, then) {
+            (Witness::Holder, Then::End(outcome)) if !is_affirmed => {
+                let then = Then::End(outcome);
+                Self::ask(Witness::Renewed, takeover, holder, then, job, courier)
             }
             (_, Then::End(outcome)) => takeover.conclude(outcome, job, courier),
-            (_, Then::Renew) if is_removed => {
-                Retracting::start(takeover, Outcome::Done, job, courier)
-            }
-            (AttemptEnd::Done(_), Then::Renew) => {
+            (_, Then::Renew) if is_affirmed => {
                 takeover.generation = takeover.generation.wrapping_add(1);
                 Renewing::start(takeover, Next::Validate(holder), job, courier)
             }
             // The preemption itself was accepted.
-            (AttemptEnd::Answered(..), Then::Renew) => {
-                Recounting::start(takeover, Outcome::Done, job, courier)
-            }
-            (AttemptEnd::Exhausted, Then::Renew) => {
-                takeover.lost.push(holder.0);
+            (_, Then::Renew) => {
+                if end.answered.is_empty() {
+                    takeover.lost.push(holder.0);
+                }
                 Recounting::start(takeover, Outcome::Done, job, courier)
             }
         }
+    }
+}
+
+/// Whether paths from the holder's port say both that they share its registration and that they
+/// made one: then it had gone in between. The commands are those of [`Takeover::sweep`]: what has
+/// the key already, what had none, what has it by now.
+fn is_robbed(holder: Taken, end: &BroadcastEnd, job: &Job) -> bool {
+    let mut made = end.heard_at(&[1]);
+    let mut share = end.heard_at(&[0, 2]);
+    made.any(|path| job.share_port(path, holder.0))
+        && share.any(|path| job.share_port(path, holder.0))
+}
+
+/// What is missing; the answer to a registration is none to the preemption, which was executed.
+fn unrenewed(end: &BroadcastEnd) -> Option<Outcome> {
+    match end.answered.first() {
+        Some((path, _)) => Some(Outcome::Incomplete { path: *path }),
+        None => end.shortfall(),
     }
 }
 
@@ -251,6 +312,14 @@ impl Job {
             aptpl: self.remembered_aptpl,
             all_tg_pt: self.all_tg_pt(),
             transport_ids: Vec::new(),
+        }
+    }
+
+    /// REGISTER of a nexus that has no key.
+    pub(crate) fn joining(&self, key: ReservationKey) -> Register {
+        Register {
+            mode: RegisterMode::Compare,
+            ..self.imposing(key)
         }
     }
 

@@ -7,7 +7,7 @@ use super::recounting::Recounting;
 use super::renewing::{Next, Renewing, Then, Validating};
 use super::retracting::Retracting;
 use super::{Goal, Taken, Takeover};
-use crate::attempt::{Attempt, AttemptEnd, Reversal, Trail};
+use crate::attempt::{Attempt, AttemptEnd, Repeat, Trail};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
 use crate::mutation::Mutation;
@@ -29,7 +29,7 @@ impl Taking {
         let mut paths: Vec<PathId> = job.usable();
         paths.sort_by_key(|path| takeover.lost.contains(path));
         let command = takeover.preempt.command();
-        let progress = Attempt::start_with(Reversal::TakesTime, courier, paths, command);
+        let progress = Attempt::start_reversible(takeover.repeat(), courier, paths, command);
         Self::after(progress, takeover, job, courier)
     }
 
@@ -79,6 +79,18 @@ impl Taking {
                 let doubt = takeover.doubt.take();
                 takeover.end(doubt.unwrap_or(trail.into_outcome()), courier)
             }
+        }
+    }
+}
+
+impl Takeover {
+    /// Our own key as the victim takes the reservation over while one nexus holds it, and ends all
+    /// our registrations while all registrants do: what it makes of the one is the other.
+    fn repeat(&self) -> Repeat {
+        if self.goal.reservation_type().is_all_registrants() {
+            Repeat::Harmful
+        } else {
+            Repeat::Harmless
         }
     }
 }

@@ -2,19 +2,20 @@
 //! it on nexuses out of reach when the usable paths have the new one.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use scsi_pr::ReservationKey;
 
 use super::unclear;
 use crate::courier::Courier;
 use crate::evidence::{Census, Ownership, Tally};
-use crate::job::Job;
+use crate::job::{Job, Standing};
 use crate::limits::MAX_PURGES;
 use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome};
 use crate::purge::{Purging, Purpose};
 use crate::register::{Piloting, Spread};
-use crate::request::Register;
+use crate::request::{Register, RegisterMode};
 use crate::restore::Restoring;
 use crate::state::State;
 
@@ -55,7 +56,7 @@ pub(super) fn change(
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    job.before_change = census.map(|census| census.tally(register.key, job));
+    job.before_change = census.map(|census| census.standing(&register, job));
     Piloting::start(register, job, courier)
 }
 
@@ -95,33 +96,63 @@ pub(super) fn inherit(
 }
 
 /// Goes on where a registration was cut off, if any path had taken the new key. If this node has
-/// fewer registrations than it remembers, somebody has taken some away since: this node itself
-/// does that only when every usable path has the new key.
+/// fewer registrations than before, somebody has taken some away since: this node itself does that
+/// only when every usable path has the new key. One that was not registered before goes back to
+/// that: whether what it has came before somebody else shut it out, or after, nobody can tell.
 pub(super) fn resume(
     register: Register,
     census: &Census,
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    let new_key = register.new_key;
-    let now = census.tally(new_key, job);
-    if now.count == 0 {
-        return State::Finished(Outcome::Conflict);
-    }
-    if let Some(old_key) = job.remembered_key.filter(|old| *old != new_key)
-        && !job.all_tg_pt()
-        && now.count < job.usable().len()
-        && now.count + census.tally(old_key, job).count
-            < census.least_registrations(job.remembered_nexuses, job)
-    {
+    let now = census.tally(register.new_key, job);
+    if is_robbed(now, &register, census, job) {
         let spread = Spread::unseen(register);
         return State::shut_out(&spread, Outcome::Conflict, job, courier);
     }
+    if now.count == 0 {
+        return State::Finished(Outcome::Conflict);
+    }
+    job.before_change = Some(census.standing(&register, job));
     if now.is_named {
         // Whether each path has it is settled before it carries I/O.
         job.effects.registration = Some(job.registered(&register, &[]));
     }
     Piloting::start(register, job, courier)
+}
+
+/// Whether registrations of this node are missing that it had before it was cut off, or whether
+/// that cannot be told.
+fn is_robbed(now: Tally, register: &Register, census: &Census, job: &Job) -> bool {
+    let old_key = job.remembered_key.filter(|old| *old != register.new_key);
+    let old = old_key.map_or(0, |key| census.tally(key, job).count);
+    let in_use = job.usable().into_iter().filter(|path| job.is_steady(*path));
+    let Some(before) = job.before_crash else {
+        return false;
+    };
+    // Each path that registered anew was one change, and there was no other.
+    let changes = census.generation().wrapping_sub(before.generation);
+    let made = match register.all_tg_pt {
+        true => census.distinct_ports(register.new_key),
+        false => now.count,
+    };
+    match before.registrations {
+        0 => now.count > 0 && u32::try_from(made) != Ok(changes),
+        count => now.count < in_use.count() && now.count + old < count,
+    }
+}
+
+impl Census {
+    fn standing(&self, register: &Register, job: &Job) -> Standing {
+        let old_key = job.own_key().filter(|old| *old != register.new_key);
+        Standing {
+            old: old_key.map_or(Tally::NONE, |key| self.tally(key, job)),
+            new: self.tally(register.new_key, job),
+            ports: old_key.map_or(Vec::new(), |key| self.ports(key)),
+            registered: self.registered(),
+            generation: self.generation(),
+        }
+    }
 }
 
 /// Takes back what was registered too late, and what is left of the old key, through a path that
@@ -132,7 +163,9 @@ pub(super) fn shut_out(
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    let is_ours = |key: &ReservationKey| census.is_some_and(|census| census.is_all_ours(*key, job));
+    let is_ours = |key: &ReservationKey| {
+        census.is_some_and(|census| census.is_all_ours(*key, job) || census.is_new(*key, job))
+    };
     late.victims.retain(is_ours);
     take_back(late, job, courier)
 }
@@ -182,14 +215,26 @@ impl Inheritance {
         if self.witness == Witness::None && ours.count < least {
             return Some(Outcome::Incomplete { path: spread.pilot });
         }
-        let changed = spread.changed.len() + spread.unheard - spread.replaced;
+        let changed = spread.moved + spread.unheard;
         let is_less = |before: Tally, now: Tally| {
             before.is_named == now.is_named && before.count.saturating_sub(changed) > now.count
         };
-        let is_asked = self.purges == 0 && !job.all_tg_pt();
-        let before = job.before_change.filter(|_| is_asked)?;
-        let now = census.tally(spread.register.key, job);
+        let is_asked = self.purges == 0 && spread.register.mode == RegisterMode::Compare;
+        let before = job.before_change.as_ref().filter(|_| is_asked)?;
+        let now = census.tally(self.old_key?, job);
+        let is_robbed = if job.all_tg_pt() {
+            spread
+                .forced
+                .iter()
+                .any(|path| job.starts_from(*path, &before.ports))
+        } else {
+            // A path that did not answer has the one key or the other, unless the old one was taken
+            // from it. If it was the new one, later, nothing is left of that either.
+            let is_named = before.old.is_named && now.is_named && ours.is_named;
+            let is_missing = now.count + ours.count < before.old.count + before.new.count;
+            is_less(before.old, now) || is_named && is_missing && ours.count > 0
+        };
         // One disk would not have been allowed to change its key any more.
-        is_less(before, now).then_some(Outcome::Conflict)
+        is_robbed.then_some(Outcome::Conflict)
     }
 }

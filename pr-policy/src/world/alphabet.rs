@@ -80,7 +80,7 @@ impl Alphabet {
                 requests.extend(self.reservations(key));
                 requests.extend(self.preemptions(world, node, key));
                 requests.push(Request::Clear(Clear { key }));
-                if self.moves {
+                if self.moves && !world.nodes[node].is_half_registered {
                     requests.extend(moves(world, node, key));
                 }
             }

@@ -7,7 +7,7 @@ use super::op::{Link, Op};
 use super::promise::Violation;
 use super::stage::{Node, World};
 use super::trace::Moment;
-use crate::outcome::Outcome;
+use crate::outcome::{Effects, Outcome, Registration};
 use crate::path_return::{Settlement, Trust};
 use crate::request::Request;
 
@@ -22,6 +22,24 @@ impl Node {
             registers && is_unclear || self.is_half_registered && !is_repaired;
         self.is_torn = is_unclear || self.is_half_registered;
         self.may_leak = self.is_half_registered || self.may_leak && !(is_repaired && is_whole);
+    }
+}
+
+impl Node {
+    /// What the daemon does when it is told which paths have the key: the others are looked at
+    /// before they carry I/O again.
+    fn take_out_of_use(&mut self, effects: &Effects) {
+        let Some(Registration::Registered { paths, .. }) = &effects.registration else {
+            return;
+        };
+        for (number, slot) in self.paths.iter_mut().enumerate() {
+            let is_reached = paths.iter().any(|path| path.0 as usize == number);
+            if slot.is_active && !is_reached {
+                slot.is_active = false;
+                slot.is_unchecked = true;
+                slot.tries = 0;
+            }
+        }
     }
 }
 
@@ -41,6 +59,9 @@ impl World {
         };
         let Node { record, paths, .. } = &mut self.nodes[node];
         record.enter(&effects, request, |path| paths[*path].link != Link::Gone);
+        if request.is_some() {
+            self.nodes[node].take_out_of_use(&effects);
+        }
         match (&running.op, &running.machine, outcome) {
             (Op::Ask { request, .. }, _, Some(outcome)) => {
                 self.conclude(node, request, &outcome, &running)
@@ -50,7 +71,8 @@ impl World {
                 Ok(())
             }
             (Op::Check { path, .. }, Machine::Return(machine), _) => {
-                self.settle_path(node, *path, machine.settlement())
+                let is_undisturbed = running.mishaps + running.meddlings == 0;
+                self.settle_path(node, *path, machine.settlement(), is_undisturbed)
             }
             _ => Ok(()),
         }
@@ -61,7 +83,7 @@ impl World {
             return;
         };
         self.nodes[node].note_end(&request, outcome, is_unclear(outcome));
-        self.reference.end(node, None, &request);
+        self.reference.end(node, None, &request, &self.setting);
     }
 
     fn settle_path(
@@ -69,6 +91,7 @@ impl World {
         node: usize,
         path: usize,
         settlement: Option<Settlement>,
+        is_undisturbed: bool,
     ) -> Result<(), Box<Violation>> {
         let most = self.setting.profile.max_registrants.map(usize::from);
         let is_full = most.is_some_and(|most| self.unit.registrations().count() >= most);
@@ -85,7 +108,7 @@ impl World {
                 slot.tries += 1;
                 // It cannot be registered, and so must not carry I/O.
                 slot.is_unchecked &= !is_full || slot.tries <= MOST_TRIES;
-                if slot.link == Link::Up && slot.tries > MOST_TRIES && !is_full {
+                if slot.link == Link::Up && slot.tries > MOST_TRIES && !is_full && is_undisturbed {
                     return Err(self.never_settled(node, path));
                 }
                 Ok(())

@@ -34,13 +34,17 @@ pub enum Exclusion {
     /// PREEMPT or CLEAR without an answer, and its victim leaves meanwhile, or another node removes
     /// it, or the sender: nothing tells who of them was first (P1).
     SilentTakingAmongOthers,
-    /// Another node preempts one that holds and unregisters. Its paths could not do without the
-    /// registration while the reservation stands, so it is released first: after that PREEMPT
-    /// finds no reservation to take, and whoever sent it does not hold (P1, P3).
-    TakingFromHolderDuringUnregister,
-    /// A path dies while this node unregisters on a device that does not tell whose the
-    /// registrations are: it is not known before that it will have to be purged (P4).
-    LossDuringUncountedUnregister,
+    /// A path dies while this node unregisters, or registers and is killed, on a device that does
+    /// not tell whose the registrations are: it is not known before that it will have to be purged,
+    /// and after a crash not which paths had registered (P4).
+    LossOnUncounted,
+    /// Another node shuts this one out while it takes over, or a path returns, and one port has all
+    /// paths of this node, on a device that registers for all target ports: the first path that is
+    /// registered again registers the others too, and none is left that could tell (P3, P4).
+    TakingDuringRenewalForAllPorts,
+    /// The path that has ended the registrations of this node dies before it ends its own, on a
+    /// target that spares the sender: nobody is left to purge it (P4).
+    LossOfTheSpared,
     /// Another node registers the key that this one is about to end everywhere at once, after
     /// this one has looked whose it is: no PREEMPT can be made to depend on that (P5).
     SameKeyDuringPurge,
@@ -52,15 +56,16 @@ pub enum Exclusion {
 
 impl Exclusion {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TakingFromHolderDuringChange,
         Self::TakingNewKeyWithDeadPaths,
         Self::CrashAfterTakingDuringRegister,
         Self::LossAfterTakingDuringRegister,
         Self::LossWithoutRoom,
         Self::SilentTakingAmongOthers,
-        Self::TakingFromHolderDuringUnregister,
-        Self::LossDuringUncountedUnregister,
+        Self::LossOnUncounted,
+        Self::TakingDuringRenewalForAllPorts,
+        Self::LossOfTheSpared,
         Self::SameKeyDuringPurge,
         Self::ReceiverChangesDuringMove,
     ];
@@ -71,7 +76,8 @@ impl Exclusion {
         let loses = matches!(fault, Fault::Link { link, .. } if *link != Link::Up);
         let Some(request) = world.request(node) else {
             let is_late = self == Self::LossAfterTakingDuringRegister;
-            return is_late && loses && world.meddlings(node) > 0;
+            return is_late && loses && world.meddlings(node) > 0
+                || self == Self::TakingDuringRenewalForAllPorts && world.is_renewed(node, fault);
         };
         let unregisters = match request {
             Request::Register(register) => register.is_unregister(),
@@ -80,7 +86,7 @@ impl Exclusion {
         let registers = matches!(request, Request::Register(_)) && !unregisters;
         match self {
             Self::TakingFromHolderDuringChange => {
-                registers && world.is_preemption_of(node, fault) && world.holds(node)
+                registers && world.is_preemption_of(node, fault) && world.misses_holder(node, fault)
             }
             Self::TakingNewKeyWithDeadPaths => {
                 registers && is_taking(fault) && world.has_registered_dead_path(node)
@@ -100,14 +106,18 @@ impl Exclusion {
                 };
                 matches!(request, Request::Preempt(_) | Request::Clear(_)) && is_second
             }
-            Self::TakingFromHolderDuringUnregister => {
-                unregisters && world.is_preemption_of(node, fault) && world.may_hold(node)
+            Self::LossOnUncounted => {
+                let is_cut_off = world.nodes[node].journal.is_some();
+                let is_second = *fault == Fault::Crash && world.mishaps_of(node) > 0;
+                let is_hit = loses && (unregisters || is_cut_off) || registers && is_second;
+                is_hit && !world.names_registrations()
             }
-            Self::LossDuringUncountedUnregister => {
-                let setting = world.setting();
-                let is_named = setting.wiring != Wiring::Nameless
-                    && !setting.profile.has(Quirks::NO_FULL_STATUS);
-                unregisters && !is_named && loses
+            Self::TakingDuringRenewalForAllPorts => {
+                world.is_suspended(node) && world.is_renewed(node, fault)
+            }
+            Self::LossOfTheSpared => {
+                let is_spared = world.setting().profile.has(Quirks::PREEMPT_SPARES_SENDER);
+                unregisters && loses && is_spared && world.registered_paths(node) == 1
             }
             Self::SameKeyDuringPurge => {
                 let own = world.remembered_key(node);
@@ -176,14 +186,27 @@ impl World {
         self.possible_keys(node).contains(&preempt.victim)
     }
 
-    /// Whether one disk may say that this node holds.
-    fn may_hold(&self, node: usize) -> bool {
-        let mut candidates = self.reference.candidates().iter();
-        candidates.any(|candidate| {
-            candidate
-                .held(&self.setting)
-                .is_some_and(|held| held.node == Some(node))
-        })
+    /// Whether the device tells this host whose the registrations are.
+    fn names_registrations(&self) -> bool {
+        self.setting.wiring != Wiring::Nameless && !self.setting.profile.has(Quirks::NO_FULL_STATUS)
+    }
+
+    /// Whether another node takes something from one whose paths all register for each other.
+    fn is_renewed(&self, node: usize, fault: &Fault) -> bool {
+        self.setting.wiring == Wiring::OneInitiator
+            && self.setting.profile.has(Quirks::NEEDS_ALL_TG_PT)
+            && self.is_running(node)
+            && is_taking(fault)
+    }
+
+    fn registered_paths(&self, node: usize) -> usize {
+        let paths = 0..self.setting.paths(node);
+        let key = |path: &usize| self.unit.registered_key(self.setting.nexus(node, *path));
+        paths.filter(|path| key(path).is_some()).count()
+    }
+
+    fn is_suspended(&self, node: usize) -> bool {
+        self.nodes[node].is_suspended
     }
 
     /// How often other nodes have stepped into the command that runs on a node.
@@ -208,9 +231,21 @@ impl World {
         })
     }
 
-    fn holds(&self, node: usize) -> bool {
-        let holds = |path| self.unit.is_holder(self.setting.nexus(node, path));
-        (0..self.setting.paths(node)).any(holds)
+    /// Whether a nexus of this node holds the reservation, with another key than the one that is
+    /// preempted.
+    fn misses_holder(&self, node: usize, fault: &Fault) -> bool {
+        let Fault::Meddle {
+            request: Request::Preempt(preempt),
+            ..
+        } = fault
+        else {
+            return false;
+        };
+        let is_missed = |path| {
+            let nexus = self.setting.nexus(node, path);
+            self.unit.is_holder(nexus) && self.unit.registered_key(nexus) != Some(preempt.victim)
+        };
+        (0..self.setting.paths(node)).any(is_missed)
     }
 
     fn remembered_key(&self, node: usize) -> Option<ReservationKey> {

@@ -4,9 +4,11 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use super::ending::is_unclear;
 use super::op::{Fault, Op};
 use crate::outcome::Effects;
 use crate::path_return::PathReturn;
+use crate::snapshot::Before;
 use crate::transaction::Transaction;
 use crate::wire::{Action, Event};
 
@@ -79,6 +81,21 @@ impl Machine {
         match self {
             Self::Transaction(transaction) => transaction.outcome().is_some(),
             Self::Return(path_return) => path_return.settlement().is_some(),
+        }
+    }
+
+    /// Whether it has ended without saying what is there.
+    pub(super) fn is_unclear(&self) -> bool {
+        match self {
+            Self::Transaction(transaction) => transaction.outcome().is_some_and(is_unclear),
+            Self::Return(_) => false,
+        }
+    }
+
+    pub(super) fn before(&self) -> Option<Before> {
+        match self {
+            Self::Transaction(transaction) => transaction.before(),
+            Self::Return(_) => None,
         }
     }
 

@@ -16,12 +16,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use scsi_pr::{ReservationKey, ReservationType};
+use scsi_pr::{Reservation, ReservationKey, ReservationType};
 
 use super::ending::is_unclear;
 use super::machine::{Machine, Running};
 use super::op::{Link, Op, Shown};
-use super::reference::{Candidate, Held};
+use super::reference::{Candidate, Course, Held};
 use super::stage::World;
 use crate::limits::RESUME_PATIENCE;
 use crate::outcome::Outcome;
@@ -110,9 +110,10 @@ impl World {
         let is_in = admitted
             .clone()
             .all(|candidate| candidate.may_write(node, &self.setting));
-        // A node that registers for the first time has not been told yet that it is in, and its
-        // paths follow one after the other.
-        let is_told = !self.is_joining(node);
+        // A node that registers, and was not registered, has not been told yet that it is in, and
+        // its paths follow one after the other. What its record says does not matter: it may not
+        // know yet that it was shut out.
+        let is_told = !(host.is_joining && self.is_registering(node));
         let is_out = !is_in && !admitted.any(|candidate| candidate.may_write(node, &self.setting));
         if !is_in && !is_out {
             return Ok(());
@@ -122,7 +123,7 @@ impl World {
                 continue;
             }
             let may_write = self.unit.may_write(self.setting.nexus(node, path));
-            if is_in && is_told && !may_write && !host.is_torn && !self.is_single_nexus(node) {
+            if is_in && is_told && !may_write && !self.is_excused(node) {
                 return Err(self.broken(
                     Promise::NoLostIo,
                     format!("a write of node {node} through path {path} meets a conflict"),
@@ -138,11 +139,6 @@ impl World {
         Ok(())
     }
 
-    /// Whether this node, not registered before, is registering, or was killed in the middle.
-    fn is_joining(&self, node: usize) -> bool {
-        self.nodes[node].record.key.is_none() && self.is_registering(node)
-    }
-
     /// Whether this node is registering or changing its key, or was killed in the middle: its
     /// paths follow one after the other, and one whose REGISTER arrives behind the command that
     /// shut the node out is in until that is noticed. P3 is judged when the command has ended,
@@ -155,6 +151,44 @@ impl World {
                 if !register.is_unregister())
         };
         running.into_iter().chain(&host.journal).any(registers)
+    }
+
+    /// Whether a conflict on a path of this node is none of this command's.
+    fn is_excused(&self, node: usize) -> bool {
+        let host = &self.nodes[node];
+        let running = host.running.as_ref();
+        // It says so as soon as the map is resumed.
+        let admits_it = running.is_some_and(|running| running.machine.is_unclear());
+        // Whether a reservation of all registrants ends with this node is decided by those who
+        // leave meanwhile: it cannot know that it has to release.
+        let is_overtaken =
+            running.is_some_and(|running| running.meddlings > 0 && is_unregister(&running.op));
+        host.is_torn
+            || admits_it
+            || is_overtaken
+            || self.is_single_nexus(node)
+            || self.has_latecomer(node)
+    }
+
+    /// Whether a node that was shut out has registered too late and not noticed yet: that keeps a
+    /// reservation of all registrants, although everybody else has left.
+    fn has_latecomer(&self, node: usize) -> bool {
+        let is_shared = |held: Reservation| held.reservation_type.is_all_registrants();
+        let is_late = |late: usize| {
+            let mut candidates = self.reference.candidates().iter();
+            let is_out = |candidate: &Candidate| candidate.key(late, &self.setting).is_none();
+            // What is known of others; of itself it will be when its command ends.
+            let may_be_out = if late == node {
+                candidates.any(is_out)
+            } else {
+                candidates.all(is_out)
+            };
+            let mut paths = 0..self.setting.paths(late);
+            may_be_out
+                && self.nodes[late].running.is_some()
+                && paths.any(|path| self.path_key(late, path).is_some())
+        };
+        self.unit.reservation().is_some_and(is_shared) && (0..self.nodes.len()).any(is_late)
     }
 
     /// Types 1 and 3 let the one nexus in that reserved, and registrations let nobody in: of a
@@ -223,7 +257,12 @@ impl World {
         running: &Running,
     ) -> Result<(), Box<Violation>> {
         let answers = self.reference.answers(node);
-        self.reference.end(node, Some(outcome), request);
+        let course = match running.meddlings {
+            0 => Course::Alone,
+            _ => Course::Overtaken,
+        };
+        let ended = Some((outcome, course));
+        self.reference.end(node, ended, request, &self.setting);
         if self.reference.candidates().is_empty() {
             let shown = Shown(request);
             return Err(self.broken(
@@ -244,14 +283,21 @@ impl World {
     }
 
     fn is_excusable(&self, node: usize, outcome: &Outcome) -> bool {
-        let is_up = |path: &super::stage::PathSlot| path.link == Link::Up;
+        // One that could never be settled must not carry anything.
+        let is_up = |path: &super::stage::PathSlot| path.link == Link::Up && path.is_active;
         match outcome {
             Outcome::NoUsablePath | Outcome::Unreachable { .. } => {
                 !self.nodes[node].paths.iter().any(is_up)
             }
+            // What a takeover had freed was given to another node's registrations.
+            Outcome::Incomplete { .. } => self.setting.profile.max_registrants.is_some(),
             _ => false,
         }
     }
+}
+
+fn is_unregister(op: &Op) -> bool {
+    matches!(op, Op::Ask { request: Request::Register(register), .. } if register.is_unregister())
 }
 
 fn is_unreachable(outcome: &Outcome) -> bool {

@@ -36,6 +36,8 @@ pub struct Run {
     pub faults: u64,
     /// Times a command left the map without a definite answer.
     pub torn: u64,
+    /// Most states that one disk may have been in at once.
+    pub most_candidates: usize,
     /// The broken promise, with the shortest history that was found for it.
     pub violation: Option<Violation>,
 }
@@ -98,6 +100,8 @@ impl Player<'_> {
             }
             self.world.settle()?;
             self.run.torn += u64::from(self.world.is_torn());
+            let candidates = self.world.reference.candidates().len();
+            self.run.most_candidates = self.run.most_candidates.max(candidates);
             self.world.forget();
         }
         Ok(())

@@ -1,4 +1,16 @@
 //! The same commands on a disk with one nexus per node: what it may have done by now.
+//!
+//! Where a map cannot do in one step what a disk does in one, the reference has the steps too, and
+//! says so:
+//!
+//! * A node that holds and unregisters may have released before ([`Pending::Leaving`]). Each path
+//!   unregisters by itself, and those that are still to follow could not do without the
+//!   registration that the first one has given up while the reservation stands. It is what an
+//!   administrator would do with two commands, and another node may act between them.
+//! * Paths follow one after the other, so that a preemption may find a node half registered, half
+//!   not ([`Course::Overtaken`]). The one who preempts is told that it was there; the node itself
+//!   that its command was done. On one disk only one of both can be. What counts is that the node
+//!   is registered nowhere in the end, and that is judged at rest.
 
 use alloc::vec::Vec;
 
@@ -7,7 +19,7 @@ use scsi_pr::{AnswerClass, Refusal, ReservationKey, ReservationType, classify_fo
 
 use super::setting::Setting;
 use crate::outcome::Outcome;
-use crate::request::{RegisterAndMove, Request};
+use crate::request::{Register, RegisterAndMove, RegisterMode, Release, Request};
 
 /// Every state that the reference may be in.
 #[derive(Debug, Clone)]
@@ -28,8 +40,19 @@ enum Pending {
     None,
     /// Not executed yet.
     Waiting(Request),
+    /// The same for one that unregisters, but what the node held is released.
+    Leaving(Request),
     /// Executed, with this answer.
     Executed(AnswerClass),
+}
+
+/// How a command went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// No other node ran a command meanwhile.
+    Alone,
+    /// One did.
+    Overtaken,
 }
 
 /// What the reference says about one reservation.
@@ -62,10 +85,42 @@ impl Reference {
         self.close(setting);
     }
 
+    /// A registration of this node ended without saying whether it is one: its daemon may have
+    /// taken back what it left on the paths, or not.
+    pub(super) fn may_be_out(&mut self, node: usize, setting: &Setting) {
+        let leave = Request::Register(Register {
+            mode: RegisterMode::Ignore,
+            key: ReservationKey::NONE,
+            new_key: ReservationKey::NONE,
+            aptpl: false,
+            all_tg_pt: false,
+            transport_ids: Vec::new(),
+        });
+        for mut candidate in self.candidates.clone() {
+            candidate.carry_out(node, &leave, setting);
+            if !self.candidates.contains(&candidate) {
+                self.candidates.push(candidate);
+            }
+        }
+    }
+
     /// A command has ended; what contradicts its outcome is dropped. `None`: nobody knows.
-    pub(super) fn end(&mut self, node: usize, outcome: Option<&Outcome>, request: &Request) {
-        self.candidates
-            .retain(|candidate| candidate.allows(node, outcome, request));
+    pub(super) fn end(
+        &mut self,
+        node: usize,
+        outcome: Option<(&Outcome, Course)>,
+        request: &Request,
+        setting: &Setting,
+    ) {
+        if let Some((outcome, course)) = outcome {
+            let is_gone = |candidate: &Candidate| {
+                course == Course::Overtaken && candidate.key(node, setting).is_none()
+            };
+            self.candidates.retain(|candidate| {
+                candidate.allows(node, outcome, request)
+                    || is_gone(candidate) && candidate.allows_overtaken(node, outcome, request)
+            });
+        }
         for candidate in &mut self.candidates {
             candidate.pending[node] = Pending::None;
         }
@@ -94,11 +149,10 @@ impl Reference {
     }
 
     pub(super) fn answers(&self, node: usize) -> Vec<Option<AnswerClass>> {
-        let answer = |candidate: &Candidate| match candidate.pending[node] {
-            Pending::Executed(class) => Some(class),
-            _ => None,
-        };
-        self.candidates.iter().map(answer).collect()
+        let candidates = self.candidates.iter();
+        candidates
+            .map(|candidate| candidate.executed(node))
+            .collect()
     }
 
     /// Adds what follows if waiting commands are executed now.
@@ -106,9 +160,12 @@ impl Reference {
         let mut at = 0;
         while let Some(candidate) = self.candidates.get(at).cloned() {
             for node in 0..setting.nodes() {
-                let mut next = candidate.clone();
-                if next.execute(node, setting) && !self.candidates.contains(&next) {
-                    self.candidates.push(next);
+                let steps = [Candidate::give_up, Candidate::execute];
+                for step in steps {
+                    let mut next = candidate.clone();
+                    if step(&mut next, node, setting) && !self.candidates.contains(&next) {
+                        self.candidates.push(next);
+                    }
                 }
             }
             at += 1;
@@ -147,13 +204,42 @@ impl Candidate {
     }
 
     fn execute(&mut self, node: usize, setting: &Setting) -> bool {
-        let Pending::Waiting(request) = &self.pending[node] else {
+        let (Pending::Waiting(request) | Pending::Leaving(request)) = &self.pending[node] else {
             return false;
         };
         let request = at_reference(request, setting);
+        let class = self.carry_out(node, &request, setting);
+        self.pending[node] = Pending::Executed(class);
+        true
+    }
+
+    /// A node that unregisters releases what it holds. Where all registrants hold, that ends with
+    /// the last of them.
+    fn give_up(&mut self, node: usize, setting: &Setting) -> bool {
+        let Pending::Waiting(request) = self.pending[node].clone() else {
+            return false;
+        };
+        let leaves = matches!(&request, Request::Register(register) if register.is_unregister());
+        let (Some(held), Some(key)) = (self.unit.reservation(), self.key(node, setting)) else {
+            return false;
+        };
+        let is_alone = self.unit.registrations().count() == 1;
+        let is_shared = held.reservation_type.is_all_registrants() && !is_alone;
+        if !leaves || is_shared || !self.unit.is_holder(setting.reference(node)) {
+            return false;
+        }
+        let release = Request::Release(Release {
+            key,
+            reservation_type: held.reservation_type,
+        });
+        self.carry_out(node, &release, setting);
+        self.pending[node] = Pending::Leaving(request);
+        true
+    }
+
+    fn carry_out(&mut self, node: usize, request: &Request, setting: &Setting) -> AnswerClass {
         let (Some(action), Some(command)) = (request.out_action(), request.out_command()) else {
-            self.pending[node] = Pending::Executed(AnswerClass::Done);
-            return true;
+            return AnswerClass::Done;
         };
         let (cdb, list) = command.encode();
         let nexus = setting.reference(node);
@@ -165,8 +251,7 @@ impl Candidate {
             }
         };
         self.drain(setting);
-        self.pending[node] = Pending::Executed(class);
-        true
+        class
     }
 
     /// News for the reference's nodes are taken note of at once: they make no difference.
@@ -176,12 +261,36 @@ impl Candidate {
         }
     }
 
-    fn allows(&self, node: usize, outcome: Option<&Outcome>, request: &Request) -> bool {
-        let Some(outcome) = outcome else { return true };
-        let executed = match &self.pending[node] {
-            Pending::Executed(class) => Some(*class),
-            Pending::None | Pending::Waiting(_) => None,
-        };
+    fn executed(&self, node: usize) -> Option<AnswerClass> {
+        match self.pending[node] {
+            Pending::Executed(class) => Some(class),
+            Pending::None | Pending::Waiting(_) | Pending::Leaving(_) => None,
+        }
+    }
+
+    /// Whether a command that registers, unregisters or releases may end so if another node came
+    /// between its paths, and this one is not registered any more.
+    fn allows_overtaken(&self, node: usize, outcome: &Outcome, request: &Request) -> bool {
+        let executed = self.executed(node);
+        let is_conflict = executed == Some(AnswerClass::Conflict);
+        match (request, outcome) {
+            // Who held another type, and how the device would have put that, nobody says any more.
+            (Request::Release(_), Outcome::Done) => {
+                is_conflict || executed == Some(AnswerClass::Refused(Refusal::InvalidRelease))
+            }
+            (Request::Register(_), Outcome::Done) => is_conflict,
+            // The paths that had found room were preempted before they could be given back.
+            (Request::Register(_), Outcome::Answered { status, sense, .. }) => {
+                let class = scsi_pr::classify(*status, sense.as_ref());
+                executed == Some(AnswerClass::Done)
+                    && class == AnswerClass::Refused(Refusal::InsufficientResources)
+            }
+            _ => false,
+        }
+    }
+
+    fn allows(&self, node: usize, outcome: &Outcome, request: &Request) -> bool {
+        let executed = self.executed(node);
         match outcome {
             Outcome::Done | Outcome::Read(_) => executed == Some(AnswerClass::Done),
             Outcome::Conflict => executed == Some(AnswerClass::Conflict),
@@ -193,6 +302,13 @@ impl Candidate {
                     // A map needs more room than one disk; what it had taken is given back.
                     Some(AnswerClass::Refused(Refusal::InsufficientResources)) => {
                         executed.is_none()
+                    }
+                    // Where a path that is out of reach holds another type, only that path could
+                    // say how this device puts it. Both mean that nothing was released.
+                    Some(AnswerClass::Refused(Refusal::InvalidRelease))
+                        if matches!(request, Request::Release(_)) =>
+                    {
+                        executed == class || executed == Some(AnswerClass::Conflict)
                     }
                     Some(AnswerClass::Refused(_)) => executed == class,
                     _ => true,

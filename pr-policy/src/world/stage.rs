@@ -19,7 +19,7 @@ use super::trace::{Moment, Trace};
 use crate::path_return::{Membership, PathReturn, Trust};
 use crate::recovery::recovery;
 use crate::request::Request;
-use crate::snapshot::{Path, PathId, PathState, Snapshot};
+use crate::snapshot::{Before, Path, PathId, PathState, Snapshot};
 use crate::transaction::{Occasion, Options, Transaction};
 use crate::wire::{Action, Command};
 
@@ -42,7 +42,11 @@ pub(super) struct Node {
     pub(super) is_suspended: bool,
     /// What a crash left in the journal.
     pub(super) journal: Option<Op>,
+    /// What the journal says of the registrations that there were before.
+    pub(super) before: Option<Before>,
     pub(super) running: Option<Box<Running>>,
+    /// One disk may not have had it registered when its registration began.
+    pub(super) is_joining: bool,
     /// Its last command ended without a definite answer, and said so.
     pub(super) is_torn: bool,
     /// That command registered.
@@ -89,7 +93,9 @@ impl World {
             record: Record::default(),
             is_suspended: false,
             journal: None,
+            before: None,
             running: None,
+            is_joining: false,
             is_torn: false,
             is_half_registered: false,
             may_leak: false,
@@ -270,6 +276,11 @@ impl World {
                 return self.check_step().map(|()| Progress::Ended);
             }
             Op::Ask { request, .. } => {
+                self.nodes[node].before = None;
+                self.note_joining(node, request);
+                if self.nodes[node].is_half_registered {
+                    self.reference.may_be_out(node, &self.setting);
+                }
                 self.reference.begin(node, request, &self.setting);
                 self.run(node, op.clone(), request, Occasion::Asked);
             }
@@ -278,6 +289,14 @@ impl World {
         }
         self.rest.note_actor(node);
         Ok(Progress::Running)
+    }
+
+    fn note_joining(&mut self, node: usize, request: &Request) {
+        let mut candidates = self.reference.candidates().iter();
+        let is_out = candidates.any(|candidate| candidate.key(node, &self.setting).is_none());
+        let registers = matches!(request, Request::Register(register)
+            if !register.is_unregister());
+        self.nodes[node].is_joining = registers && is_out;
     }
 
     fn run(&mut self, node: usize, op: Op, request: &Request, occasion: Occasion) {
@@ -336,7 +355,7 @@ impl World {
                 Ok(Progress::Running)
             }
             None => {
-                self.reference.end(node, None, &request);
+                self.reference.end(node, None, &request, &self.setting);
                 Ok(Progress::Ended)
             }
         }
@@ -368,6 +387,7 @@ impl World {
             remembered_all_tg_pt: self.setting.profile.has(Quirks::NEEDS_ALL_TG_PT),
             remembered_holding: host.record.holding.is_some(),
             remembered_nexuses: host.record.nexuses.len(),
+            before: host.before,
             own_ports: ports.collect(),
         }
     }
@@ -451,6 +471,7 @@ impl World {
             host.paths[*path].trust = machine.trust();
         }
         if host.journal.is_none() {
+            host.before = running.machine.before();
             host.journal = Some(running.op);
         }
     }

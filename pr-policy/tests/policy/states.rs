@@ -147,37 +147,48 @@ fn registering_ways() -> Vec<Way> {
     vec![
         way("a doubtful path", new(), &[USABLE, DOUBTFUL], &[]),
         way("nothing but a doubtful path", new(), &[DOUBTFUL], &[]),
-        way("register, another path left", new(), &[USABLE, USABLE], &[]),
-        way("register, the last path", new(), &[USABLE], &[]),
+        way(
+            "register, who is there before?",
+            new(),
+            &[USABLE, USABLE],
+            &[],
+        ),
+        way(
+            "register, another path left",
+            new(),
+            &[USABLE, USABLE],
+            &["empty"],
+        ),
+        way("register, the last path", new(), &[USABLE], &["empty"]),
         way(
             "register, looking at the paths left",
             new(),
             &[USABLE, USABLE],
-            &["lost"],
+            &["empty", "lost"],
         ),
         way(
             "register, the last to follow",
             new(),
             &[USABLE, USABLE],
-            &["good"],
+            &["empty", "good"],
         ),
         way(
             "register, is the first path still registered?",
             new(),
             &[USABLE, USABLE],
-            &["good", "good"],
+            &["empty", "good", "good"],
         ),
         way(
             "register, shut out: what is registered?",
             new(),
             &[USABLE, USABLE],
-            &["good", "good", "conflict"],
+            &["empty", "good", "good", "conflict"],
         ),
         way(
             "register, shut out, taking back",
             new(),
             &[USABLE, USABLE],
-            &["good", "good", "conflict", "nobody"],
+            &["empty", "good", "good", "conflict", "nobody"],
         ),
     ]
 }
