@@ -239,6 +239,9 @@ fn play(stage: &Stage, receiver: &Receiver, loss: Loss, act: Act, kind: u8) -> R
     } else if key == NONE {
         assert!(!stage.can_write()?, "{act:?}, type {kind}: {state:?}");
     }
+    // Exclusive access would keep the kernel from reading the size of a disk that comes back
+    // without a registration.
+    tidy_up(stage)?;
     path_returns(stage, path, loss)?;
     tidy_up(stage)?;
     Ok(Found {

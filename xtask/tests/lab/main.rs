@@ -43,6 +43,7 @@ mod dead_holder;
 mod distribution;
 mod faults;
 mod fence_mpath;
+mod holder_changes;
 mod maps;
 mod packages;
 mod persist;
