@@ -42,6 +42,13 @@ pub enum Event {
     },
     /// The maps were looked at.
     MapsRead(Box<MapsRead>),
+    /// A map was looked at.
+    MapRead {
+        /// Its number.
+        device: DeviceNumber,
+        /// What was found.
+        look: MapLook,
+    },
     /// What is remembered of a map was read.
     BooksRead(Box<BooksRead>),
     /// A check of a path ended, or did not end in time.
@@ -85,6 +92,17 @@ pub struct MapsRead {
     pub all: Vec<DeviceNumber>,
     /// Those that had an event since they were known, or were not known.
     pub changed: Vec<FoundMap>,
+}
+
+/// What has become of a map.
+#[derive(Debug)]
+pub enum MapLook {
+    /// It is there.
+    Found(Box<FoundMap>),
+    /// There is no multipath map of this number.
+    Gone,
+    /// The kernel could not be asked.
+    Failed,
 }
 
 /// What is remembered of a map.

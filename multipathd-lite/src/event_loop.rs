@@ -206,6 +206,7 @@ impl EventLoop {
             .poll_timeout()
             .into_iter()
             .chain(self.checks.next())
+            .chain(self.engine.next_publication(self.published_at))
             .min();
         let rest = due.map_or(MAX_REST, |due| due.saturating_duration_since(now));
         let beat = self.heart.as_ref().map_or(MAX_REST, |heart| heart.interval);

@@ -87,6 +87,8 @@ pub enum ReadOrder {
     Host(Arc<Rules>),
     /// One path.
     Path(DeviceNumber),
+    /// One map.
+    Map(DeviceNumber),
     /// The maps that have had more events than these.
     Maps(BTreeMap<DeviceNumber, u32>),
     /// What is remembered of a map; its first path tells which configuration it has.

@@ -59,7 +59,7 @@ impl Engine {
             return Some(no_map(map));
         };
         let key = map.pr.configured;
-        if let Some(map) = self.model_mut().map_mut(&map.wwid) {
+        if let Some(map) = self.map_mut(&map.wwid) {
             map.pr.registered = PrStatus::Set;
             map.pr.key = key.or(map.pr.key);
         }
@@ -76,7 +76,7 @@ impl Engine {
                 named.contains(&device)
             };
             if is_reached {
-                if let Some(path) = self.model_mut().path_mut(device) {
+                if let Some(path) = self.path_mut(device) {
                     path.settling = Settling::Settled;
                 }
             } else {
@@ -104,7 +104,7 @@ impl Engine {
         let Some(map) = self.model.map(map).map(Arc::clone) else {
             return Some(no_map(map));
         };
-        if let Some(map) = self.model_mut().map_mut(&map.wwid) {
+        if let Some(map) = self.map_mut(&map.wwid) {
             map.pr.registered = PrStatus::Unset;
             map.pr.holds = PrStatus::Unset;
             map.pr.key = None;
@@ -122,7 +122,7 @@ impl Engine {
         let Some(map) = self.model.map(map).map(Arc::clone) else {
             return Some(no_map(map));
         };
-        if let Some(map) = self.model_mut().map_mut(&map.wwid) {
+        if let Some(map) = self.map_mut(&map.wwid) {
             map.pr.holds = holds;
             map.pr.holder = match holds {
                 PrStatus::Set => Holder::Us,
@@ -184,7 +184,7 @@ impl Engine {
     }
 
     fn add_path(&mut self, device: DeviceNumber, reply: ReplyTo) {
-        if let Some(path) = self.model_mut().path_mut(device)
+        if let Some(path) = self.path_mut(device)
             && path.usage == PathUse::None(REMOVED.to_owned())
         {
             path.usage = PathUse::None(NEW.to_owned());
@@ -200,7 +200,7 @@ impl Engine {
             .paths
             .get(&device)
             .and_then(|path| path.map().map(str::to_owned));
-        if let Some(path) = self.model_mut().path_mut(device) {
+        if let Some(path) = self.path_mut(device) {
             path.usage = PathUse::None(REMOVED.to_owned());
         }
         self.doubtful.extend(wwid);
@@ -216,11 +216,11 @@ impl Engine {
             (Verb::Suspend, Some(device)) => self.errand(&wwid, Deed::Suspend(device), Some(reply)),
             (Verb::Resume, Some(device)) => self.errand(&wwid, Deed::Resume(device), Some(reply)),
             (Verb::Remove, _) => {
-                self.maps.entry(wwid.clone()).or_default().is_removal_wanted = true;
+                self.maps.of(&*wwid).is_removal_wanted = true;
                 self.wait_for_work(&wwid, reply);
             }
             (Verb::Reload, _) => {
-                self.maps.entry(wwid.clone()).or_default().is_reload_wanted = true;
+                self.maps.of(&*wwid).is_reload_wanted = true;
                 self.wait_for_work(&wwid, reply);
             }
             (Verb::Add, _) => self.answers.push((reply, Reply::Ok)),
@@ -238,7 +238,7 @@ impl Engine {
         });
         match (verb, wwids.cloned()) {
             (Verb::Add, Some(wwid)) => {
-                self.maps.entry(wwid.clone()).or_default().is_unwanted = false;
+                self.maps.of(&*wwid).is_unwanted = false;
                 self.wait_for_work(&wwid, reply);
             }
             _ => self.refuse(reply, no_map(name)),
@@ -247,7 +247,7 @@ impl Engine {
 
     /// The answer comes when the map has been worked on; at once, if there is nothing to do.
     fn wait_for_work(&mut self, wwid: &str, reply: ReplyTo) {
-        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        let notes = self.maps.of(wwid);
         notes.rest_until = None;
         if notes.is_busy {
             // What is under way may have begun too early to count.
@@ -284,7 +284,7 @@ impl Engine {
         reply_to: Option<ReplyTo>,
     ) {
         let map = wwid.filter(|_| reply == Reply::Ok);
-        if let Some(map) = map.and_then(|wwid| self.model_mut().map_mut(wwid)) {
+        if let Some(map) = map.and_then(|wwid| self.map_mut(wwid)) {
             match deed {
                 Deed::StoreKey(key) => map.pr.configured = *key,
                 Deed::Suspend(_) => map.suspended = true,

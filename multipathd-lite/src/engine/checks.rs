@@ -7,7 +7,7 @@ use dm_multipath::DeviceNumber;
 use dm_multipath::scsi::AccessState;
 use dm_multipath::table::PathState;
 use mpath_state::PrStatus;
-use scsi_pr::{ReservationKey, UnitAttention};
+use scsi_pr::UnitAttention;
 
 use super::Engine;
 use crate::event::Checked;
@@ -15,63 +15,50 @@ use crate::model::{CheckState, Map, Path, Schedule, Settling};
 use crate::tasks::{CheckOrder, Question, Task};
 
 impl Engine {
-    /// Begins the checks that are due, those that have waited longest first.
-    pub(super) fn begin_checks(&mut self) {
-        let is_free = |device: &DeviceNumber| {
-            self.paths
-                .get(device)
-                .is_some_and(|notes| notes.checking.is_none())
-        };
-        let paths = self.model.paths.values();
-        let mut due: Vec<(Instant, DeviceNumber)> = paths
-            .filter(|path| path.schedule.due <= self.now && is_free(&path.scsi.device))
-            .filter(|path| path.map().is_some())
-            .map(|path| (path.schedule.due, path.scsi.device))
-            .collect();
-        due.sort_unstable();
-        for (_, device) in due {
-            self.begin_check(device, Question::Ready);
-        }
-        for (wwid, device, key) in self.counts_due() {
-            self.maps.entry(wwid).or_default().counted_at = Some(self.now);
-            self.begin_check(device, Question::Registrations(key));
-        }
+    /// When a path is to be checked; not while it is.
+    pub(super) fn check_at(&self, device: DeviceNumber) -> Option<Instant> {
+        let path = self.model.paths.get(&device)?;
+        let is_checkable = path.map().is_some() && self.is_free(device);
+        is_checkable.then_some(path.schedule.due)
     }
 
-    /// Maps whose registrations are to be counted, each with a path that is free to ask.
-    fn counts_due(&self) -> Vec<(String, DeviceNumber, ReservationKey)> {
-        let is_due = |map: &&Arc<Map>| self.count_at(map).is_some_and(|at| at <= self.now);
-        let maps = self.model.maps.values().filter(is_due);
-        let due = maps.filter_map(|map| {
-            let is_free = |device: &DeviceNumber| {
-                let path = self.model.paths.get(device);
-                let notes = self.paths.get(device);
-                path.is_some_and(|path| path.settling == Settling::Settled)
-                    && notes.is_some_and(|notes| notes.checking.is_none())
-            };
-            let device = map.paths().find(is_free)?;
-            Some((map.wwid.clone(), device, map.pr.key?.key))
-        });
-        due.collect()
+    fn is_free(&self, device: DeviceNumber) -> bool {
+        let notes = self.paths.get(&device);
+        notes.is_some_and(|notes| notes.checking.is_none())
     }
 
-    /// When the registrations of a map are to be counted again.
-    fn count_at(&self, map: &Map) -> Option<Instant> {
+    /// When the registrations of a map are to be counted again. While no path is free to ask, the
+    /// end of a check is waited for.
+    pub(super) fn count_at(&self, wwid: &str) -> Option<Instant> {
+        let map = self.model.maps.get(wwid)?;
         let is_registered = map.pr.registered == PrStatus::Set && map.pr.key.is_some();
-        let notes = self.maps.get(&map.wwid);
+        let notes = self.maps.get(wwid);
         let notes = notes.filter(|notes| is_registered && !notes.is_busy)?;
+        self.path_to_ask(map)?;
         let last = notes.counted_at.unwrap_or(self.model.started);
         Some(last + self.rules.intervals().polling)
     }
 
-    pub(super) fn next_count(&self) -> Option<Instant> {
-        let maps = self.model.maps.values();
-        let at = maps.filter_map(|map| self.count_at(map)).min()?;
-        // While no path is free to ask, the end of a check is waited for.
-        (at > self.now || !self.counts_due().is_empty()).then_some(at)
+    fn path_to_ask(&self, map: &Map) -> Option<DeviceNumber> {
+        map.paths().find(|device| {
+            let path = self.model.paths.get(device);
+            path.is_some_and(|path| path.settling == Settling::Settled) && self.is_free(*device)
+        })
     }
 
-    fn begin_check(&mut self, device: DeviceNumber, question: Question) {
+    pub(super) fn begin_count(&mut self, wwid: &str) {
+        let now = self.now;
+        self.maps.touch(wwid);
+        let map = self.model.maps.get(wwid);
+        let asked = map.and_then(|map| Some((self.path_to_ask(map)?, map.pr.key?.key)));
+        if let Some((device, key)) = asked {
+            self.maps.of(wwid).counted_at = Some(now);
+            self.begin_check(device, Question::Registrations(key));
+        }
+    }
+
+    pub(super) fn begin_check(&mut self, device: DeviceNumber, question: Question) {
+        self.paths.touch(&device);
         let Some(path) = self.model.paths.get(&device) else {
             return;
         };
@@ -88,20 +75,10 @@ impl Engine {
         self.tasks.push_back(Task::Check(order));
     }
 
-    /// When the next check is due.
-    pub(super) fn next_check(&self) -> Option<Instant> {
-        let is_free = |path: &&Arc<Path>| {
-            let notes = self.paths.get(&path.scsi.device);
-            path.map().is_some() && notes.is_some_and(|notes| notes.checking.is_none())
-        };
-        let free = self.model.paths.values().filter(is_free);
-        free.map(|path| path.schedule.due).min()
-    }
-
     /// Checks a path as soon as possible.
     pub(super) fn check_now(&mut self, device: DeviceNumber) {
         let now = self.now;
-        if let Some(path) = self.model_mut().path_mut(device) {
+        if let Some(path) = self.path_mut(device) {
             path.schedule.due = now;
         }
     }
@@ -118,7 +95,6 @@ impl Engine {
         if self.is_routine(&path, &checked) {
             return self.went_on(&path, &checked);
         }
-        self.has_news = true;
         let Some(notes) = self.paths.get_mut(&device) else {
             return;
         };
@@ -134,6 +110,10 @@ impl Engine {
         counters.checks_stuck += u64::from(checked.is_pending);
         counters.checks_stuck = counters.checks_stuck.saturating_sub(u64::from(was_stuck));
         counters.checks_late += u64::from(checked.is_pending);
+        match checked.state.is_dead() {
+            true => self.dead.insert(device),
+            false => self.dead.remove(&device),
+        };
         let before = path.check;
         let (state, message) = (checked.state, &checked.message);
         tracing::trace!("{}: checked: {state} {message}", path.scsi.name);
@@ -148,7 +128,7 @@ impl Engine {
             self.due(device, interval)
         };
         self.liked(device, &checked.access);
-        if let Some(path) = self.model_mut().path_mut(device) {
+        if let Some(path) = self.path_mut(device) {
             path.check = checked.state;
             path.checked_at = Some(now);
             path.message = checked.message;
@@ -210,10 +190,6 @@ impl Engine {
                 path.schedule = Schedule { interval, due };
             }
         }
-        // A count may have waited for this path.
-        let map = path.map().and_then(|wwid| self.model.maps.get(wwid));
-        let count = map.and_then(|map| self.count_at(map));
-        self.wake_no_later_than(count.map_or(due, |count| count.min(due)));
     }
 
     /// The healthy are checked at whole seconds, spread evenly over their interval, the dead all
@@ -251,7 +227,7 @@ impl Engine {
         scsi.access_state.clone_from(state);
         scsi.preferred = *preferred;
         let priority = self.priority(&scsi);
-        if let Some(path) = self.model_mut().path_mut(device) {
+        if let Some(path) = self.path_mut(device) {
             path.scsi = scsi;
             path.priority = priority;
         }
@@ -279,12 +255,7 @@ impl Engine {
 
     /// As long as there are few, they are looked at more often than promised.
     fn dead_interval(&self) -> Duration {
-        let dead = self
-            .model
-            .paths
-            .values()
-            .filter(|path| path.check.is_dead());
-        if dead.count() > FEW_DEAD {
+        if self.dead.len() > FEW_DEAD {
             REGISTERED_INTERVAL
         } else {
             REGISTERED_INTERVAL / 4
@@ -313,10 +284,10 @@ impl Engine {
 
     /// Fewer registrations than before: somebody has taken some away.
     fn counted(&mut self, wwid: &str, device: DeviceNumber, found: usize) {
-        if let Some(map) = self.model_mut().map_mut(wwid) {
+        if let Some(map) = self.map_mut(wwid) {
             map.pr.registrations = Some(found);
         }
-        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        let notes = self.maps.of(wwid);
         let before = notes.registrations.replace(found);
         if found > 0 && before.is_none_or(|before| found >= before) {
             return;
@@ -347,7 +318,7 @@ impl Engine {
         if path.settling == Settling::Settled {
             self.unsettle(device);
         }
-        self.maps.entry(wwid).or_default().look_for_holder = true;
+        self.maps.of(&*wwid).look_for_holder = true;
     }
 }
 

@@ -20,7 +20,7 @@ impl Engine {
         let better = self.better_group(&map);
         let failback = self.rules_of(wwid).failback;
         let now = self.now;
-        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        let notes = self.maps.of(wwid);
         let (Some(number), Some(device)) = (better, map.device) else {
             notes.better_since = None;
             notes.is_switch_sent = false;
@@ -67,10 +67,7 @@ impl Engine {
             paths.any(|path| reinstated.contains(path)) && !group.paths.iter().any(is_active)
         };
         if map.groups.iter().any(has_returned) {
-            self.maps
-                .entry(wwid.to_owned())
-                .or_default()
-                .has_group_returned = true;
+            self.maps.of(wwid).has_group_returned = true;
         }
     }
 

@@ -43,7 +43,7 @@ impl Engine {
                 continue;
             };
             let is_dead = !self.has_usable_path(&map);
-            let Some(notes) = self.maps.get_mut(&wwid) else {
+            let Some(notes) = self.maps.get_mut(&*wwid) else {
                 continue;
             };
             let was_dead = std::mem::replace(&mut notes.is_without_path, is_dead);

@@ -9,7 +9,8 @@ use dm_multipath::table::{GroupState, PathState};
 use mpath_state::PrStatus;
 use mpathpersist::Holder;
 
-use super::{Engine, MapNotes};
+use super::Engine;
+use super::notes::MapNotes;
 use crate::event::BooksRead;
 use crate::model::{CheckState, Group, Map, Path, PathUse, Settling};
 use crate::rules::{Failback, MapRules, Naming};
@@ -24,7 +25,7 @@ impl Engine {
         };
         let is_new = !self.model.maps.contains_key(&wwid);
         if is_new {
-            self.look_at_books(&wwid);
+            self.note_stem(&wwid);
         }
         let rules = self.rules_of(&wwid);
         let priorities = |devices: &[DeviceNumber]| self.mean_priority(devices);
@@ -55,7 +56,7 @@ impl Engine {
                 let fits = self.model.paths.get(&device);
                 let fits =
                     fits.is_some_and(|path| self.rules.exclusion(&path.scsi, &path.udev).is_none());
-                if fits && let Some(path) = self.model_mut().path_mut(device) {
+                if fits && let Some(path) = self.path_mut(device) {
                     path.usage = usage.clone();
                 }
             }
@@ -85,7 +86,7 @@ impl Engine {
             {
                 notes.is_fail_sent = false;
             }
-            if let Some(path) = self.model_mut().path_mut(device) {
+            if let Some(path) = self.path_mut(device) {
                 path.dm_state = state;
                 path.fail_count = fail_count;
             }
@@ -108,7 +109,7 @@ impl Engine {
 
     /// Somebody has removed a map.
     pub(super) fn map_gone(&mut self, wwid: &str) {
-        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        let notes = self.maps.of(wwid);
         notes.is_unwanted = true;
         self.forget_map(wwid);
     }
@@ -116,23 +117,24 @@ impl Engine {
     /// The kernel does not have it any more; its paths may be all that is left of it.
     pub(super) fn forget_map(&mut self, wwid: &str) {
         for device in self.members_by_wwid(wwid) {
-            if let Some(path) = self.model_mut().path_mut(device) {
+            if let Some(path) = self.path_mut(device) {
                 path.dm_state = None;
             }
             self.unsettle(device);
         }
         self.model_mut().maps.remove(wwid);
+        self.maps.touch(wwid);
     }
 
     /// Compares a map with what it should be; orders the difference, if nobody is at work on it.
     pub(super) fn plan(&mut self, wwid: &str) {
         let now = self.now;
-        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        let notes = self.maps.of(wwid);
         if notes.is_busy || notes.rest_until.is_some_and(|until| until > now) {
             return;
         }
         if let Some(until) = self.first_checks_end(wwid) {
-            self.maps.entry(wwid.to_owned()).or_default().look_again_at = Some(until);
+            self.maps.of(wwid).look_again_at = Some(until);
             return;
         }
         let Some(order) = self.order(wwid) else {
@@ -141,12 +143,13 @@ impl Engine {
         };
         let is_different = self.is_different(&order);
         for device in &order.settle {
-            if let Some(path) = self.model_mut().path_mut(*device) {
+            if let Some(path) = self.path_mut(*device) {
                 path.settling = Settling::UnderWay;
             }
         }
-        let notes = self.maps.entry(wwid.to_owned()).or_default();
+        let notes = self.maps.of(wwid);
         notes.is_busy = true;
+        self.busy += 1;
         // A mere comparison may well end without a new table.
         notes.is_assembly_ordered = order.assemble.is_some() && is_different;
         notes.is_removal_ordered = order.remove.is_some();
@@ -304,7 +307,7 @@ impl Engine {
         if let Some(notes) = self.maps.get_mut(&books.wwid) {
             notes.registrations = None;
         }
-        let Some(map) = self.model_mut().map_mut(&books.wwid) else {
+        let Some(map) = self.map_mut(&books.wwid) else {
             return;
         };
         map.pr.configured = books.configured;
@@ -327,15 +330,24 @@ impl Engine {
         }
     }
 
-    /// Maps that were left alone for a while are looked at again.
-    pub(super) fn wake_rested(&mut self) {
+    /// When a map is looked at again that was left alone for a while.
+    pub(super) fn plan_at(&self, wwid: &str) -> Option<Instant> {
+        let notes = self.maps.get(wwid)?;
+        [notes.rest_until, notes.look_again_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn wake_rested(&mut self, wwid: &str) {
         let now = self.now;
-        for (wwid, notes) in &mut self.maps {
-            for time in [&mut notes.rest_until, &mut notes.look_again_at] {
-                if time.is_some_and(|until| until <= now) {
-                    *time = None;
-                    self.doubtful.insert(wwid.clone());
-                }
+        let Some(notes) = self.maps.get_mut(wwid) else {
+            return;
+        };
+        for time in [&mut notes.rest_until, &mut notes.look_again_at] {
+            if time.is_some_and(|until| until <= now) {
+                *time = None;
+                self.doubtful.insert(wwid.to_owned());
             }
         }
     }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use dm_multipath::DeviceNumber;
 use dm_multipath::scsi::{AccessState, ScsiDevice};
 
-use super::{Engine, PathNotes};
+use super::Engine;
+use super::notes::PathNotes;
 use crate::model::{Path, PathUse, Settling};
 use crate::tasks::{Deed, Errand, FoundPath, KeySource, ReadOrder, Task};
 
@@ -32,10 +33,7 @@ impl Engine {
         {
             self.path_gone(device);
         }
-        let notes = self
-            .paths
-            .entry(device)
-            .or_insert_with(|| PathNotes::new(now));
+        let notes = self.paths.of_or(&device, || PathNotes::new(now));
         notes.handler = handler;
         notes.node = node;
         notes.look_again_at = self.rules.is_waiting_for(&udev).then(|| now + UDEV_PAUSE);
@@ -65,19 +63,16 @@ impl Engine {
         self.limit(device);
     }
 
-    /// Looks again at paths that udev had not looked at.
-    pub(super) fn look_at_waiting(&mut self) {
-        for (device, notes) in &mut self.paths {
-            if notes.look_again_at.is_some_and(|at| at <= self.now) {
-                notes.look_again_at = None;
-                self.tasks.push_back(Task::Read(ReadOrder::Path(*device)));
-            }
-        }
+    /// When a path is looked at again that udev had not looked at.
+    pub(super) fn look_at(&self, device: DeviceNumber) -> Option<Instant> {
+        self.paths.get(&device)?.look_again_at
     }
 
-    pub(super) fn next_look(&self) -> Option<Instant> {
-        let times = self.paths.values().filter_map(|notes| notes.look_again_at);
-        times.min()
+    pub(super) fn look_again(&mut self, device: DeviceNumber) {
+        if let Some(notes) = self.paths.get_mut(&device) {
+            notes.look_again_at = None;
+            self.tasks.push_back(Task::Read(ReadOrder::Path(device)));
+        }
     }
 
     /// A path of a map is to wait for its port no longer than configured.
@@ -113,9 +108,11 @@ impl Engine {
         };
         tracing::info!("{} [{device}]: gone", path.scsi.name);
         self.tasks.push_back(Task::Forget(device));
+        self.dead.remove(&device);
         if let Some(wwid) = &path.scsi.wwid {
             self.leave_lun(wwid, device);
             self.assign_all(wwid);
+            self.maps.touch(&**wwid);
             self.doubtful.insert(wwid.clone());
         }
     }
@@ -126,7 +123,7 @@ impl Engine {
             return;
         };
         if let Some(wwid) = path.scsi.wwid.clone() {
-            if let Some(notes) = self.maps.get_mut(&wwid) {
+            if let Some(notes) = self.maps.get_mut(&*wwid) {
                 notes.is_unwanted &= path.usage != PathUse::None(NEW.to_owned());
             }
             self.assign_all(&wwid);
@@ -169,7 +166,7 @@ impl Engine {
     fn set_usage(&mut self, device: DeviceNumber, usage: PathUse) {
         let known = self.model.paths.get(&device);
         if known.is_some_and(|path| path.usage != usage)
-            && let Some(path) = self.model_mut().path_mut(device)
+            && let Some(path) = self.path_mut(device)
         {
             path.usage = usage;
         }
@@ -196,7 +193,7 @@ impl Engine {
         for (device, priority) in ranked {
             let known = self.model.paths.get(&device);
             if known.is_some_and(|path| path.priority != priority)
-                && let Some(path) = self.model_mut().path_mut(device)
+                && let Some(path) = self.path_mut(device)
             {
                 path.priority = priority;
             }
@@ -239,7 +236,7 @@ impl Engine {
     pub(super) fn unsettle(&mut self, device: DeviceNumber) {
         let known = self.model.paths.get(&device);
         if known.is_some_and(|path| path.settling != Settling::Pending)
-            && let Some(path) = self.model_mut().path_mut(device)
+            && let Some(path) = self.path_mut(device)
         {
             path.settling = Settling::Pending;
         }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use dm_multipath::table::PathState;
 use mpath_state::protocol::{Reply, Verb};
 
-use super::{Engine, MapNotes};
+use super::Engine;
+use super::notes::MapNotes;
 use crate::ask::ReplyTo;
 use crate::model::{Map, Queueing};
 use crate::tasks::{Deed, Errand, Task};
@@ -25,52 +26,61 @@ pub(super) enum Stopped {
 }
 
 impl Engine {
-    /// Maps whose paths are all dead queue for as long as they are told to.
-    pub(super) fn stop_queueing_in_time(&mut self) {
+    /// A map whose paths are all dead queues for as long as it is told to.
+    pub(super) fn stop_queueing_in_time(&mut self, wwid: &str) {
+        let Some((map, seconds)) = self.queues_for(wwid) else {
+            return;
+        };
         let now = self.now;
-        let stops = |map: &&Arc<Map>| matches!(map.queueing, Queueing::Seconds(_));
-        let maps: Vec<Arc<Map>> = self.model.maps.values().filter(stops).cloned().collect();
-        for map in maps {
-            let Queueing::Seconds(seconds) = map.queueing else {
-                continue;
-            };
-            let is_dead = !map.groups.is_empty() && !self.has_active_path(&map);
-            let notes = self.maps.entry(map.wwid.clone()).or_default();
-            if !is_dead {
-                let was_stopped = notes.queueing == Stopped::InTime;
+        let is_dead = !map.groups.is_empty() && !self.has_active_path(&map);
+        let Some(known) = self.maps.get(wwid) else {
+            return;
+        };
+        let (since, stopped) = (known.dead_since, known.queueing);
+        let is_over = since.is_some_and(|since| now >= since + seconds);
+        match (is_dead, since) {
+            (false, None) if stopped != Stopped::InTime => {}
+            (false, _) => {
+                let notes = self.maps.of(wwid);
                 notes.dead_since = None;
-                if was_stopped {
+                if stopped == Stopped::InTime {
                     notes.queueing = Stopped::No;
                     self.send_queueing(&map, QUEUE, None);
                 }
-                continue;
             }
-            let since = *notes.dead_since.get_or_insert(now);
-            let is_over = now >= since + Duration::from_secs(seconds.into());
-            if is_over && notes.queueing == Stopped::No {
-                notes.queueing = Stopped::InTime;
+            (true, None) => self.maps.of(wwid).dead_since = Some(now),
+            (true, Some(_)) if is_over && stopped == Stopped::No => {
+                self.maps.of(wwid).queueing = Stopped::InTime;
+                let seconds = seconds.as_secs();
                 tracing::warn!(
                     "{}: no path for {seconds} s, I/O fails from now on",
                     map.name
                 );
                 self.send_queueing(&map, FAIL, None);
             }
+            (true, Some(_)) => {}
         }
     }
 
-    pub(super) fn next_stop(&self) -> Option<Instant> {
-        let ends = self.model.maps.values().filter_map(|map| {
-            let notes = self.maps.get(&map.wwid)?;
-            let Queueing::Seconds(seconds) = map.queueing else {
-                return None;
-            };
-            let since = notes.dead_since?;
-            if notes.queueing != Stopped::No {
-                return None;
+    /// When the queueing of a map ends, as things are.
+    pub(super) fn stop_at(&self, wwid: &str) -> Option<Instant> {
+        let (_, seconds) = self.queues_for(wwid)?;
+        let notes = self.maps.get(wwid)?;
+        let is_queueing = notes.queueing == Stopped::No;
+        notes
+            .dead_since
+            .filter(|_| is_queueing)
+            .map(|since| since + seconds)
+    }
+
+    fn queues_for(&self, wwid: &str) -> Option<(Arc<Map>, Duration)> {
+        let map = self.model.maps.get(wwid)?;
+        match map.queueing {
+            Queueing::Seconds(seconds) => {
+                Some((Arc::clone(map), Duration::from_secs(seconds.into())))
             }
-            Some(since + Duration::from_secs(seconds.into()))
-        });
-        ends.min()
+            _ => None,
+        }
     }
 
     fn has_active_path(&self, map: &Map) -> bool {
@@ -84,7 +94,7 @@ impl Engine {
 
     /// A client has stopped the queueing of a map, or wants it as it is configured again.
     pub(super) fn change_queueing(&mut self, map: &Arc<Map>, verb: Verb, reply: Option<ReplyTo>) {
-        let notes = self.maps.entry(map.wwid.clone()).or_default();
+        let notes = self.maps.of(&*map.wwid);
         // A map without paths queues for as long as at first.
         notes.dead_since = None;
         notes.queueing = match verb {
@@ -107,7 +117,7 @@ impl Engine {
 
     fn send_queueing(&mut self, map: &Map, text: &str, reply_to: Option<ReplyTo>) {
         let is_stopped = text == FAIL;
-        if let Some(map) = self.model_mut().map_mut(&map.wwid) {
+        if let Some(map) = self.map_mut(&map.wwid) {
             map.is_queueing_stopped = is_stopped && map.queueing != Queueing::Off;
         }
         let Some(device) = map.device else {

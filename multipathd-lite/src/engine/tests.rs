@@ -1,5 +1,6 @@
 //! The engine without a host: what is found and checked goes in by hand, orders come out.
 
+mod looking;
 mod maps;
 
 use std::time::{Duration, Instant};
@@ -605,12 +606,24 @@ fn a_check_without_news_asks_for_nothing_but_the_next() {
     let shown = Duration::from_secs(60);
     stage.engine.poll_publication(shown);
     let next = |stage: &Stage| stage.engine.poll_timeout();
-    stage.engine.handle(stage.now, up(0));
+    stage.handle(up(0));
+    assert_eq!(stage.tasks().len(), 0);
     assert!(next(&stage).is_some_and(|next| next > stage.now));
     assert!(stage.engine.poll_publication(Duration::ZERO).is_none());
     assert!(stage.engine.poll_publication(shown).is_some());
-    // Whatever is not as it was is seen at once.
+    // Whatever is not as it was is seen soon, and before anybody is answered.
     stage.check(1, CheckState::Down);
+    let soon = Duration::from_millis(20);
+    assert_eq!(
+        stage.engine.next_publication(stage.now),
+        Some(stage.now + soon)
+    );
+    assert!(stage.engine.poll_publication(Duration::ZERO).is_none());
+    assert!(stage.engine.poll_publication(soon).is_some());
+    stage.handle(Event::Asked(Ask {
+        command: Command::Maps(Verb::DisableQueueing),
+        reply: ReplyTo::new(|_| {}),
+    }));
     assert!(stage.engine.poll_publication(Duration::ZERO).is_some());
 }
 

@@ -49,14 +49,14 @@ impl Engine {
             None => {}
         }
         if report.is_loaded
-            && let Some(map) = self.model_mut().map_mut(&wwid)
+            && let Some(map) = self.map_mut(&wwid)
         {
             map.table_loads += 1;
         }
         if let Some(books) = &report.books {
             self.take_books(books);
         }
-        if let Some((map, holder)) = self.model_mut().map_mut(&wwid).zip(report.holder) {
+        if let Some((map, holder)) = self.map_mut(&wwid).zip(report.holder) {
             map.pr.holder = holder;
         }
         if report.has_completed {
@@ -68,8 +68,8 @@ impl Engine {
 
     /// Closes the order.
     fn end_work(&mut self, report: &WorkReport) {
-        let notes = self.maps.entry(report.wwid.clone()).or_default();
-        notes.is_busy = false;
+        let notes = self.maps.of(&*report.wwid);
+        self.busy -= usize::from(std::mem::take(&mut notes.is_busy));
         notes.registrations = None;
         if report.is_recovered {
             notes.has_leftover = false;
@@ -141,7 +141,7 @@ impl Engine {
             self.rest(wwid, pause);
             Settling::Unsettled
         };
-        if let Some(path) = self.model_mut().path_mut(device)
+        if let Some(path) = self.path_mut(device)
             // What has happened to it meanwhile counts more.
             && path.settling == Settling::UnderWay
         {
@@ -220,7 +220,7 @@ impl Engine {
 
     pub(super) fn rest(&mut self, wwid: &str, pause: Duration) {
         let until = self.now + pause;
-        self.maps.entry(wwid.to_owned()).or_default().rest_until = Some(until);
+        self.maps.of(wwid).rest_until = Some(until);
     }
 
     fn retry_pause(&self, wwid: &str) -> Duration {

@@ -16,7 +16,7 @@ use mpathpersist::Host;
 use mpathpersist::sandbox::{Node, SandboxError};
 
 use super::{FoundMap, FoundPath};
-use crate::event::MapsRead;
+use crate::event::{MapLook, MapsRead};
 
 /// What is below the maps of a host.
 #[derive(Debug)]
@@ -150,6 +150,19 @@ pub(crate) fn read_maps(host: &Host, known: &BTreeMap<DeviceNumber, u32>) -> Map
         Err(error) => {
             tracing::error!("{error}");
             MapsRead::default()
+        }
+    }
+}
+
+/// A map as it is now.
+pub(crate) fn read_map(host: &Host, device: DeviceNumber) -> MapLook {
+    match Ground::open(host) {
+        Ok(Ground::Kernel { dm, .. }) => super::reader::read_kernel_map(host, &dm, device),
+        // It has no uevents of maps.
+        Ok(Ground::Sandbox(_)) => MapLook::Failed,
+        Err(error) => {
+            tracing::error!("{error}");
+            MapLook::Failed
         }
     }
 }

@@ -10,9 +10,9 @@ use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::RecordDir;
 use mpathpersist::Host;
 
-use super::ground::{UUID_PREFIX, read_maps, read_path, read_paths};
+use super::ground::{UUID_PREFIX, read_map, read_maps, read_path, read_paths};
 use super::{FoundMap, KeySource, ReadOrder, Tools};
-use crate::event::{BooksRead, Event, MapsRead, Scanned};
+use crate::event::{BooksRead, Event, MapLook, MapsRead, Scanned};
 use crate::rules::Rules;
 
 impl Tools {
@@ -26,6 +26,10 @@ impl Tools {
             ReadOrder::Path(device) => Event::PathRead {
                 device,
                 found: read_path(host, device).map(Box::new),
+            },
+            ReadOrder::Map(device) => Event::MapRead {
+                device,
+                look: read_map(host, device),
             },
             ReadOrder::Maps(known) => Event::MapsRead(Box::new(read_maps(host, &known))),
             ReadOrder::Books { wwid, key } => {
@@ -94,6 +98,23 @@ pub(super) fn read_kernel_maps(
         }
     }
     read
+}
+
+/// One map; what has another uuid is none.
+pub(super) fn read_kernel_map(host: &Host, dm: &DmControl, device: DeviceNumber) -> MapLook {
+    match dm.info(device.into()) {
+        Err(error) if error.is_no_such_device() => return MapLook::Gone,
+        Ok(info) if !info.uuid.starts_with(UUID_PREFIX) => return MapLook::Gone,
+        _ => {}
+    }
+    match FoundMap::read(&host.roots, dm, device) {
+        Ok(found) => MapLook::Found(Box::new(found)),
+        // One without a table, about to be made.
+        Err(error) => {
+            tracing::debug!("{error}");
+            MapLook::Failed
+        }
+    }
 }
 
 /// What is remembered of a map: its record, its key, and whether something was cut off.

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::client::ask;
-use super::cost::{self, Memory};
+use super::cost::{self, Census, Memory};
 use super::stage::Stage;
 use crate::error::{Context, Result};
 use crate::guest::run;
@@ -53,12 +53,15 @@ pub(super) struct Daemon {
 impl Daemon {
     /// Starts it where there are no maps; how long it took to make them all.
     pub(super) fn start(program: Program, stage: &Stage) -> Result<(Self, Duration)> {
+        let before = Census::take();
         let begun = Instant::now();
         let daemon = Self::spawn(program)?;
         until_within(PATIENCE, "all maps", || {
             Ok(stage.is_complete().then_some(()))
         })?;
         let took = begun.elapsed();
+        let busy = Census::take().since(&before);
+        daemon.say(&format!("{:.1} s, of which {busy}", took.as_secs_f64()));
         daemon.await_all(stage)?;
         // What udev still has to do is nobody's cost.
         stage.settle()?;
