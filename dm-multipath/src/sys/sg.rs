@@ -24,11 +24,13 @@
 
 mod child;
 mod command;
+mod nursery;
 mod reply;
 mod resident;
 mod worker;
 
 pub use command::{SgCommand, SgData};
+pub use nursery::Nursery;
 pub use reply::{SgError, SgReply};
 pub use resident::ResidentWorker;
 pub use worker::{SgWorker, abandoned_workers, wait};

@@ -134,6 +134,20 @@ pub(super) fn close(fd: RawFd) {
     let _ = unsafe { libc::close(fd) };
 }
 
+/// Another process with these same bytes; 0 is its own view, `None` means there is none left.
+pub(super) fn fork() -> Option<libc::pid_t> {
+    // SAFETY: this process has no other threads, and its child goes on with what this module is
+    // for: system calls that are async-signal-safe, and nothing else.
+    let pid = unsafe { libc::fork() };
+    (pid >= 0).then_some(pid)
+}
+
+/// Children of this process leave no trace when they end.
+pub(super) fn reap_by_itself() {
+    // SAFETY: takes numbers only; SIG_IGN is no function.
+    let _ = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
 pub(super) fn errno() -> c_int {
     // SAFETY: always a valid pointer, to this thread's variable.
     let location = unsafe { libc::__errno_location() };

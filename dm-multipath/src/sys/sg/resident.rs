@@ -1,21 +1,18 @@
 //! A worker process that stays: for a program that sends commands all day, to which a fork for
-//! each would be most of their cost.
+//! each would be most of their cost. It comes from a [`Nursery`](super::Nursery).
 //!
 //! ```text
-//!   parent                                child
-//!   ------                                -----
-//!   allocate its buffers, fork    ──────▶ close every descriptor but its end of the socket
+//!   parent                                worker
+//!   ------                                ------
 //!   send: node, CDB               ──────▶ open the node, SG_IO (may sleep for minutes), close
 //!   poll the socket, receive      ◀────── the whole exchange
 //!   … again …                             … again …
-//!   drop: SIGKILL, forget                 the end of the socket: _exit
+//!   drop, or be killed: the end of the socket ──▶ _exit
 //! ```
 //!
-//! It takes one command at a time. As with [`SgWorker`](super::SgWorker), the child makes only
+//! It takes one command at a time. As with [`SgWorker`](super::SgWorker), it makes only
 //! async-signal-safe calls and allocates nothing; and a parent that is killed leaves nothing
-//! behind but children that hang in the kernel, which end when they are let go.
-//!
-//! It keeps the pages of its parent that it was forked with: start it early, while these are few.
+//! behind but workers that hang in the kernel, which end when they are let go.
 
 use std::ffi::CStr;
 use std::io;
@@ -24,51 +21,31 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use nix::unistd::Pid;
+use nix::sys::socket::{MsgFlags, recv, send};
 
-use super::child::{self, carry_out, close_all_but};
+use super::child::{self, carry_out};
 use super::command::{DATA_AT, SgCommand, SgData, Transfer, lay_out};
 use super::reply::{self, SgError, SgReply};
-use super::worker::{abandon, abandoned_workers, close_below, fork};
 use crate::sys::abi;
 
 /// A process that carries SCSI commands to the kernel, one at a time.
 ///
 /// As a descriptor ([`AsFd`]) it is readable when there is an answer, or when it has died.
-/// Dropping it kills it without waiting, since it may hang in the kernel.
+/// Dropping it ends it without waiting, since it may hang in the kernel.
 #[derive(Debug)]
 pub struct ResidentWorker {
-    pid: Pid,
     socket: OwnedFd,
     /// How much data the command under way asked for.
     under_way: Option<usize>,
 }
 
 impl ResidentWorker {
-    /// Starts one.
-    ///
-    /// # Errors
-    /// There is no memory, process or descriptor left.
-    pub fn spawn() -> io::Result<Self> {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        let mut request = vec![0; MAX_REQUEST];
-        let mut exchange = vec![0; DATA_AT + MAX_DATA];
-        let close_below = close_below();
-        abandoned_workers();
-        let socket = theirs.as_raw_fd();
-        let pid = fork(|| {
-            close_all_but(socket, close_below);
-            settle_in();
-            serve(socket, &mut request, &mut exchange)
-        })?;
-        Ok(Self {
-            pid,
-            socket: ours,
+    /// The one at the other end of this socket.
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
             under_way: None,
-        })
+        }
     }
 
     /// Sends a command for the device behind `node`; what comes of it is for
@@ -81,7 +58,6 @@ impl ResidentWorker {
         if self.under_way.is_some() {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
-        abandoned_workers();
         let (request, requested) = encode(node, command)?;
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         send(self.socket.as_raw_fd(), &request, flags)?;
@@ -104,25 +80,11 @@ impl ResidentWorker {
         }
         Some(reply::decode(&exchange, requested))
     }
-
-    /// Its process id, for messages about it.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.pid.as_raw().unsigned_abs()
-    }
 }
 
 impl AsFd for ResidentWorker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-}
-
-impl Drop for ResidentWorker {
-    fn drop(&mut self) {
-        // It may have ended; it is not reaped yet, so the number is still its own.
-        let _ = kill(self.pid, Signal::SIGKILL);
-        abandon(self.pid);
     }
 }
 
@@ -162,18 +124,35 @@ fn invalid(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, reason)
 }
 
-/// The child's whole life, with buffers that its parent has allocated.
-fn serve(socket: RawFd, request: &mut [u8], exchange: &mut [u8]) -> ! {
-    loop {
-        let Some(length) = read(socket, request) else {
-            child::exit()
-        };
-        let answer = request
-            .get(..length)
-            .and_then(|request| answer(request, exchange));
-        match answer {
-            Some(length) => write(socket, exchange.get(..length).unwrap_or_default()),
-            None => child::exit(),
+/// What a worker works with: allocated before anybody forks.
+pub(super) struct Buffers {
+    request: Vec<u8>,
+    exchange: Vec<u8>,
+}
+
+impl Buffers {
+    pub(super) fn new() -> Self {
+        Self {
+            request: vec![0; MAX_REQUEST],
+            exchange: vec![0; DATA_AT + MAX_DATA],
+        }
+    }
+
+    /// The worker's whole life.
+    pub(super) fn serve(&mut self, socket: RawFd) -> ! {
+        settle_in();
+        let Self { request, exchange } = self;
+        loop {
+            let Some(length) = read(socket, request) else {
+                child::exit()
+            };
+            let answer = request
+                .get(..length)
+                .and_then(|request| answer(request, exchange));
+            match answer {
+                Some(length) => write(socket, exchange.get(..length).unwrap_or_default()),
+                None => child::exit(),
+            }
         }
     }
 }
@@ -240,11 +219,13 @@ const MAX_DATA: usize = 8192;
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use nix::unistd::pause;
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::{Pid, pause};
 
+    use super::super::nursery::Nursery;
+    use super::super::nursery::tests::{children, eventually};
+    use super::super::worker::fork;
     use super::*;
 
     const COMMAND: fn(SgData) -> SgCommand = |data| SgCommand {
@@ -252,6 +233,15 @@ mod tests {
         data,
         timeout_ms: 1000,
     };
+
+    /// A worker, the nursery that it is from, and its number.
+    fn worker() -> (ResidentWorker, Nursery, u32) {
+        let nursery = Nursery::spawn().unwrap();
+        let worker = nursery.worker().unwrap();
+        eventually("a worker", || !children(nursery.id()).is_empty());
+        let id = children(nursery.id())[0];
+        (worker, nursery, id)
+    }
 
     fn await_answer(worker: &mut ResidentWorker) -> Result<SgReply, SgError> {
         let mut fds = [PollFd::new(worker.as_fd(), PollFlags::POLLIN)];
@@ -264,23 +254,14 @@ mod tests {
         await_answer(worker)
     }
 
-    /// The names of the processes with this number: none, or one.
+    /// What a process is called; `None` if there is none.
     fn name(id: u32) -> Option<String> {
         std::fs::read_to_string(format!("/proc/{id}/comm")).ok()
     }
 
-    fn eventually(what: &str, condition: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !condition() {
-            let late = start.elapsed() > Duration::from_secs(20);
-            assert!(!late, "not within 20 s: {what}");
-            std::thread::yield_now();
-        }
-    }
-
     #[test]
     fn one_command_after_the_other() {
-        let mut worker = ResidentWorker::spawn().unwrap();
+        let (mut worker, _nursery, _) = worker();
         let refused = Err(SgError::Ioctl(Errno::ENOTTY));
         for data in [
             SgData::None,
@@ -297,17 +278,17 @@ mod tests {
 
     #[test]
     fn it_keeps_no_node_open() {
-        let mut worker = ResidentWorker::spawn().unwrap();
+        let (mut worker, _nursery, id) = worker();
         for _ in 0..3 {
             let _ = ask(&mut worker, "/dev/null", SgData::None);
         }
-        let folder = format!("/proc/{}/fd", worker.id());
+        let folder = format!("/proc/{id}/fd");
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
     }
 
     #[test]
     fn what_it_cannot_do_is_refused() {
-        let mut worker = ResidentWorker::spawn().unwrap();
+        let (mut worker, _nursery, _) = worker();
         let long = "x".repeat(MAX_REQUEST);
         for (node, data) in [
             ("/dev/null", SgData::Out(vec![0; 24])),
@@ -327,14 +308,14 @@ mod tests {
 
     #[test]
     fn there_is_no_answer_without_a_question() {
-        let mut worker = ResidentWorker::spawn().unwrap();
+        let (mut worker, _nursery, _) = worker();
         assert_eq!(worker.receive(), None);
     }
 
     #[test]
     fn one_that_was_killed_is_dead() {
-        let mut worker = ResidentWorker::spawn().unwrap();
-        kill(worker.pid, Signal::SIGKILL).unwrap();
+        let (mut worker, _nursery, id) = worker();
+        kill(pid(id), Signal::SIGKILL).unwrap();
         // Whether it dies before or after it has the command.
         if worker
             .send(Path::new("/dev/null"), &COMMAND(SgData::None))
@@ -351,40 +332,41 @@ mod tests {
 
     #[test]
     fn it_ends_when_it_is_dropped() {
-        let worker = ResidentWorker::spawn().unwrap();
-        let id = worker.id();
+        let (worker, _nursery, id) = worker();
         eventually("it has its name", || {
             name(id).as_deref() == Some("path-check\n")
         });
         drop(worker);
-        eventually("it is gone", || {
-            abandoned_workers();
-            name(id).is_none()
-        });
+        eventually("it is gone", || name(id).is_none());
     }
 
-    /// A parent that was killed closes its end, and kills nobody.
+    /// A parent that was killed closes its ends, and kills nobody.
     #[test]
     fn it_ends_when_its_parent_does() {
-        let (grandchild, number) = std::io::pipe().unwrap();
+        let (numbers, number) = std::io::pipe().unwrap();
         let parent = fork(|| {
             // Allocating after a fork: glibc makes that safe, and this is a test.
-            let Ok(worker) = ResidentWorker::spawn() else {
-                child::exit()
-            };
-            let _ = nix::unistd::write(&number, &worker.id().to_ne_bytes());
+            let (_worker, nursery, id) = worker();
+            let ids = [nursery.id().to_ne_bytes(), id.to_ne_bytes()].concat();
+            let _ = nix::unistd::write(&number, &ids);
             loop {
                 pause();
             }
         });
         drop(number);
-        let mut id = [0; 4];
-        io::Read::read_exact(&mut &grandchild, &mut id).unwrap();
-        let id = u32::from_ne_bytes(id);
+        let mut ids = [0; 8];
+        io::Read::read_exact(&mut &numbers, &mut ids).unwrap();
         kill(parent.unwrap(), Signal::SIGKILL).unwrap();
-        eventually("it is gone, or a zombie of whoever adopts it", || {
-            let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
-            stat.map_or(true, |stat| stat.contains(") Z "))
-        });
+        for id in ids.chunks(4) {
+            let id = u32::from_ne_bytes(id.try_into().unwrap());
+            eventually("it is gone, or a zombie of whoever adopts it", || {
+                let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
+                stat.map_or(true, |stat| stat.contains(") Z "))
+            });
+        }
+    }
+
+    fn pid(id: u32) -> Pid {
+        Pid::from_raw(id.try_into().unwrap())
     }
 }

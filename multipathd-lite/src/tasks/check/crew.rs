@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use dm_multipath::DeviceNumber;
-use dm_multipath::sys::sg::{ResidentWorker, SgCommand, SgError, SgReply};
+use dm_multipath::sys::sg::{Nursery, ResidentWorker, SgCommand, SgError, SgReply};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -18,6 +18,7 @@ pub(super) struct WorkerId(u64);
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Crew {
+    nursery: Option<Nursery>,
     epoll: Epoll,
     workers: BTreeMap<WorkerId, Member>,
     idle: Vec<WorkerId>,
@@ -35,6 +36,7 @@ impl Crew {
     /// Nobody yet.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
+            nursery: None,
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             workers: BTreeMap::new(),
             idle: Vec::new(),
@@ -125,7 +127,7 @@ impl Crew {
     }
 
     fn hire(&mut self) -> io::Result<WorkerId> {
-        let process = ResidentWorker::spawn()?;
+        let process = self.bear()?;
         self.hired += 1;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, self.hired);
         self.epoll.add(&process, event)?;
@@ -135,7 +137,15 @@ impl Crew {
         Ok(worker)
     }
 
-    /// The youngest go first: the oldest keep the fewest pages of this process.
+    /// A nursery that was killed is replaced, once at a time.
+    fn bear(&mut self) -> io::Result<ResidentWorker> {
+        if let Some(Ok(worker)) = self.nursery.as_ref().map(Nursery::worker) {
+            return Ok(worker);
+        }
+        self.nursery.insert(Nursery::spawn()?).worker()
+    }
+
+    /// The youngest go first.
     fn release(&mut self, worker: WorkerId) {
         self.idle.push(worker);
         self.idle.sort_unstable_by(|a, b| b.cmp(a));
