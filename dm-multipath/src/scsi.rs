@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 pub use port::{IsidOrigin, PortIdentity, Transport, read_target_node};
@@ -173,18 +173,13 @@ impl ScsiDevice {
     /// Reads the device behind a block device's number.
     pub fn read(roots: &Roots, device: DeviceNumber) -> Result<Self, ScsiError> {
         let block = block_folder(roots, device)?;
-        let folder = canonical(&block.join("device")).map_err(|error| match error {
-            ScsiError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                ScsiError::NotScsi { device }
-            }
-            error => error,
-        })?;
-        let hctl = file_name(&folder)
+        let folder = scsi_folder(&block).ok_or(ScsiError::NotScsi { device })?;
+        let hctl = file_name(folder)
             .parse()
             .map_err(|_| ScsiError::NotScsi { device })?;
         let state = required(&folder.join("state"))?;
         let page = sysfs::bytes(&folder.join("vpd_pg83")).unwrap_or_default();
-        let ports = port::read(roots, &folder, hctl, &page);
+        let ports = port::read(roots, folder, hctl, &page);
         let text = |name: &str| sysfs::text(&folder.join(name));
         Ok(Self {
             device,
@@ -193,7 +188,7 @@ impl ScsiDevice {
             vendor: text("vendor").unwrap_or_default(),
             model: text("model").unwrap_or_default(),
             rev: text("rev").unwrap_or_default(),
-            wwid: wwid::read(&folder, &page),
+            wwid: wwid::read(folder, &page),
             state: ScsiState(Cow::Owned(state)),
             access_state: text("access_state").map(|state| AccessState(Cow::Owned(state))),
             preferred: text("preferred_path").map(|text| text == "1"),
@@ -256,11 +251,29 @@ fn block_folder(roots: &Roots, device: DeviceNumber) -> Result<PathBuf, ScsiErro
     })
 }
 
+/// The folder of the SCSI device behind a disk's: `…/H:C:T:L/block/NAME`.
+fn scsi_folder(block: &Path) -> Option<&Path> {
+    let folder = block.parent()?.parent()?;
+    file_name(folder).parse::<Hctl>().ok().map(|_| folder)
+}
+
+/// Where a link of sysfs leads. No folder on the way is a link, so that it need not be asked of
+/// each of them.
 fn canonical(path: &Path) -> Result<PathBuf, ScsiError> {
-    fs::canonicalize(path).map_err(|source| ScsiError::Read {
+    let target = fs::read_link(path).map_err(|source| ScsiError::Read {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    let mut folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    for part in target.components() {
+        match part {
+            Component::ParentDir => drop(folder.pop()),
+            Component::CurDir => {}
+            // An absolute one begins anew.
+            part => folder.push(part),
+        }
+    }
+    Ok(folder)
 }
 
 fn required(path: &Path) -> Result<String, ScsiError> {

@@ -335,14 +335,14 @@ fn what_is_no_scsi_disk_is_told_apart() {
     let tree = Tree::unfold(PLAIN);
     let device = |minor| ScsiDevice::read(&tree.roots, DeviceNumber::new(8, minor));
     assert!(matches!(device(17), Err(ScsiError::NotFound { .. })));
-    // A partition, a link to nowhere, an NVMe namespace.
+    // A partition, something that has just gone, an NVMe namespace.
     tree.add(&format!(
         "sys/dev/block/8:17\t-> ../../../{PLAIN_FOLDER}/block/sdb/sdb1"
     ));
     tree.add(&format!("{PLAIN_FOLDER}/block/sdb/sdb1/partition\t1\\n"));
     assert!(matches!(device(17), Err(ScsiError::NotScsi { .. })));
-    tree.add("sys/dev/block/8:18\t-> ../../devices/gone");
-    assert!(matches!(device(18), Err(ScsiError::NotFound { .. })));
+    tree.add("sys/dev/block/8:18\t-> ../../devices/gone/9:0:0:0/block/sdq");
+    assert!(matches!(device(18), Err(ScsiError::Read { .. })));
     tree.add("sys/dev/block/8:19\t-> ../../devices/nvme/nvme0/nvme0n1");
     tree.add("sys/devices/nvme/nvme0/nvme0n1/device\t-> ../../nvme0");
     assert!(matches!(device(19), Err(ScsiError::NotScsi { .. })));

@@ -26,9 +26,19 @@ use crate::run::Failure;
 #[derive(Debug)]
 pub struct Custody<'a> {
     carrier: Carrier<'a>,
+    device: Option<DeviceNumber>,
     map: OpenMap,
+    view: View,
     lock: MapLock,
     configured: Option<StoredKey>,
+}
+
+/// Whether the map's paths have been looked at since the lock was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// There was no need to.
+    Closed,
+    Open,
 }
 
 /// What became of a path.
@@ -80,11 +90,12 @@ impl Verdict {
 }
 
 impl<'a> Custody<'a> {
-    /// Takes the map's lock, waiting at most `patience`, and looks at its paths then. Without a
-    /// device the kernel has no such map (yet); its paths are those that are settled.
+    /// Takes the map's lock, waiting at most `patience`; its paths are looked at when there is
+    /// something to settle. Without a device the kernel has no such map (yet); its paths are those
+    /// that are settled.
     ///
     /// # Errors
-    /// Somebody else held the lock all the time; the kernel's map is not what was said.
+    /// Somebody else held the lock all the time.
     pub fn take(
         host: &'a Host,
         (wwid, name): (&str, &str),
@@ -94,16 +105,24 @@ impl<'a> Custody<'a> {
         let carrier = Carrier::open(host, name)?;
         let locked = RecordDir::new(&host.run_dir).lock(wwid, patience);
         let lock = locked.map_err(|error| other(name, &error))?;
-        let map = match device {
-            Some(device) => carrier.resolve_with_identities(&device.to_string())?,
-            None => OpenMap::unmade(wwid, name),
-        };
         Ok(Self {
             carrier,
-            map,
+            device,
+            map: OpenMap::unmade(wwid, name),
+            view: View::Closed,
             lock,
             configured: None,
         })
+    }
+
+    /// Looks at the map's paths, once.
+    fn open(&mut self) -> Result<(), Failure> {
+        if let (View::Closed, Some(device)) = (self.view, self.device) {
+            let spec = device.to_string();
+            self.map = self.carrier.resolve_with_identities(&spec)?;
+        }
+        self.view = View::Open;
+        Ok(())
     }
 
     /// The same, with the key that is configured or stored for the map: where there is no record,
@@ -143,18 +162,20 @@ impl<'a> Custody<'a> {
     /// the map's table or not (yet), and must be kept from I/O until then.
     ///
     /// # Errors
-    /// The record cannot be read or written, or no worker can be started: the path is not settled.
+    /// The record cannot be read or written, the kernel's map is not what was said, or no worker
+    /// can be started: the path is not settled.
     pub fn settle(&mut self, path: DeviceNumber, budget: Duration) -> Result<Settled, Failure> {
-        let id = self.carrier.include(&mut self.map, path)?;
         let record = self.record()?;
         let membership = self.membership(record.as_ref());
+        // Nothing is sent, whatever the paths are: most maps of most hosts end here.
         if membership == Membership::Never {
-            self.map.note_state(id, PathState::Usable);
             return Ok(Settled {
                 verdict: Verdict::Unconcerned,
                 steps: Vec::new(),
             });
         }
+        self.open()?;
+        let id = self.carrier.include(&mut self.map, path)?;
         let was_known = record
             .as_ref()
             .is_some_and(|it| it.registered == PrStatus::Set);
@@ -184,6 +205,7 @@ impl<'a> Custody<'a> {
         let Some(key) = self.key(record.as_ref()) else {
             return Ok(Holder::Unknown);
         };
+        self.open()?;
         let mut options = Options::for_request(&census());
         options.limits = Limits::IN.within(budget);
         let request = Request::Read(Read {

@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use super::{Hctl, ScsiDevice, block_folder, vpd};
+use super::{Hctl, ScsiDevice, block_folder, scsi_folder, vpd};
 use crate::{Roots, sysfs};
 
 /// What a device is reached over.
@@ -70,13 +70,10 @@ pub enum IsidOrigin {
 /// What the array calls itself: the node behind its ports, so that paths to one controller or one
 /// array are told from those to another. Where it has no such name, the SCSI address of its port.
 pub fn read_target_node(roots: &Roots, device: &ScsiDevice) -> String {
-    let folder = block_folder(roots, device.device).and_then(|block| {
-        let folder = block.join("device");
-        super::canonical(&folder)
-    });
-    let folder = folder.unwrap_or_default();
+    let block = block_folder(roots, device.device).unwrap_or_default();
+    let folder = scsi_folder(&block).unwrap_or(&block);
     let named =
-        |name: &str, class: &str| class_text(sysfs::ancestor(&folder, name)?, class, "node_name");
+        |name: &str, class: &str| class_text(sysfs::ancestor(folder, name)?, class, "node_name");
     let fibre_channel =
         || named("target", "fc_transport").or_else(|| named("rport-", "fc_remote_ports"));
     let port = || match device.target_port.as_ref()? {

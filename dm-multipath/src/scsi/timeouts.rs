@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{ScsiError, block_folder, canonical};
+use super::{ScsiError, block_folder, scsi_folder};
 use crate::{DeviceNumber, Roots, sysfs};
 
 /// What is to be set; `None` leaves what is there.
@@ -34,9 +34,10 @@ impl PortTimeouts {
     /// # Errors
     /// There is no such disk, or the kernel takes a value for none.
     pub fn write(&self, roots: &Roots, device: DeviceNumber) -> Result<(), ScsiError> {
-        let folder = canonical(&block_folder(roots, device)?.join("device"))?;
+        let block = block_folder(roots, device)?;
+        let folder = scsi_folder(&block).ok_or(ScsiError::NotScsi { device })?;
         let attribute = |parent: &str, class: &str, name: &str| {
-            let parent = sysfs::ancestor(&folder, parent)?;
+            let parent = sysfs::ancestor(folder, parent)?;
             Some(sysfs::class_folder(parent, class)?.join(name))
         };
         if let Some(fast) = attribute("rport-", "fc_remote_ports", "fast_io_fail_tmo") {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
-use dm_multipath::scsi::{AccessState, ScsiDevice};
+use dm_multipath::scsi::{AccessState, ScsiDevice, Transport};
 
 use super::Engine;
 use super::notes::PathNotes;
@@ -78,7 +78,13 @@ impl Engine {
     /// A path of a map is to wait for its port no longer than configured.
     fn limit(&mut self, device: DeviceNumber) {
         let path = self.model.paths.get(&device);
-        let has_port = |path: &&Arc<Path>| path.map().is_some() && !self.rules.has_fixed_maps();
+        let has_limits = |path: &Path| {
+            let transport = &path.scsi.transport;
+            !matches!(transport, Transport::Loopback | Transport::Other(_))
+        };
+        let has_port = |path: &&Arc<Path>| {
+            path.map().is_some() && has_limits(path) && !self.rules.has_fixed_maps()
+        };
         let Some(path) = path.filter(has_port).cloned() else {
             return;
         };
