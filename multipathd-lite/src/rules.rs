@@ -237,6 +237,12 @@ impl Rules {
         find.makes_map(paths, self.wwids.contains(wwid))
     }
 
+    /// Whether this host has made a map of that WWID before.
+    #[must_use]
+    pub fn has_made(&self, wwid: &str) -> bool {
+        self.wwids.contains(wwid)
+    }
+
     /// Whether maps are there as they are, and nobody makes or changes them.
     #[must_use]
     pub fn has_fixed_maps(&self) -> bool {

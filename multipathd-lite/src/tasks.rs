@@ -143,6 +143,8 @@ pub enum Removal {
     Asked,
     /// Its last path is gone.
     NoPaths,
+    /// It was made here before the daemon started, and none of its paths is there any more.
+    Leftover,
 }
 
 /// A table to be made.

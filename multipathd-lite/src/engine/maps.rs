@@ -11,6 +11,7 @@ use mpathpersist::Holder;
 
 use super::Engine;
 use super::notes::MapNotes;
+use super::paths::REMOVED;
 use crate::event::BooksRead;
 use crate::model::{CheckState, Group, Map, Path, PathUse, Settling};
 use crate::rules::{Failback, MapRules, Naming};
@@ -142,6 +143,7 @@ impl Engine {
             return;
         };
         let is_different = self.is_different(&order);
+        let has_paths = !self.members(wwid).is_empty();
         for device in &order.settle {
             if let Some(path) = self.path_mut(*device) {
                 path.settling = Settling::UnderWay;
@@ -149,6 +151,7 @@ impl Engine {
         }
         let notes = self.maps.of(wwid);
         notes.is_busy = true;
+        notes.is_ours |= has_paths;
         self.busy += 1;
         // A mere comparison may well end without a new table.
         notes.is_assembly_ordered = order.assemble.is_some() && is_different;
@@ -190,7 +193,8 @@ impl Engine {
         let settle = settle.filter(|path| is_to_be_settled(path));
         let is_failed = |path: &&&Arc<Path>| path.dm_state == Some(PathState::Failed);
         let reinstate = members.iter().filter(works).filter(is_failed);
-        let no_paths = (members.is_empty() && map.is_some()).then_some(Removal::NoPaths);
+        let orphan = map.filter(|_| members.is_empty());
+        let no_paths = orphan.and_then(|map| self.removal(map));
         let asked = notes.is_removal_wanted.then_some(Removal::Asked);
         let mut order = WorkOrder {
             wwid: wwid.to_owned(),
@@ -201,7 +205,7 @@ impl Engine {
             settle: settle.map(|path| path.scsi.device).collect(),
             look_for_holder: notes.look_for_holder,
             assemble: self.assembly(wwid, map, &members, rules.clone()),
-            rename: self.rename(map, notes, &rules),
+            rename: self.rename(map.filter(|_| !members.is_empty()), notes, &rules),
             reinstate: reinstate.map(|path| path.scsi.device).collect(),
             remove: asked.or(no_paths),
         };
@@ -211,6 +215,24 @@ impl Engine {
             order.remove = asked;
         }
         is_any_work(&order).then_some(order)
+    }
+
+    /// Why a map without paths is to go. One whose disk is excluded, or is none of those that are
+    /// known here, is somebody's business, but not this daemon's.
+    fn removal(&self, map: &Map) -> Option<Removal> {
+        let is_there = |device: &DeviceNumber| {
+            let path = self.model.paths.get(device);
+            path.is_some_and(|path| path.usage != PathUse::None(REMOVED.to_owned()))
+        };
+        let mut disks = self.luns.get(&map.wwid).into_iter().flatten();
+        if disks.any(is_there) || map.paths().any(|device| is_there(&device)) {
+            return None;
+        }
+        let notes = self.maps.get(&map.wwid);
+        match notes.is_some_and(|notes| notes.is_ours) {
+            true => Some(Removal::NoPaths),
+            false => self.rules.has_made(&map.wwid).then_some(Removal::Leftover),
+        }
     }
 
     /// The table that a map should have, if it has another.

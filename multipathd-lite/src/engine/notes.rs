@@ -34,6 +34,8 @@ pub(super) struct MapNotes {
     pub(super) is_removal_ordered: bool,
     /// It is to go.
     pub(super) is_removal_wanted: bool,
+    /// It has been looked after: it has had paths since the start.
+    pub(super) is_ours: bool,
     /// It was removed by somebody: it is not made again by itself.
     pub(super) is_unwanted: bool,
     /// Not before then anything is done about it.

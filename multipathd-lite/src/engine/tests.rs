@@ -71,14 +71,10 @@ fn found(number: u32) -> FoundPath {
 impl Stage {
     /// A host with so many paths of one disk, all of them working, in a map.
     fn new(paths: u32, registered: PrStatus) -> Self {
-        let now = Instant::now();
         let mut stage = Self {
-            engine: Engine::new(rules(""), now),
-            now,
             registered,
-            kernel: Vec::new(),
+            ..Self::empty()
         };
-        stage.orders();
         let scanned = Scanned {
             paths: (0..paths).map(found).collect(),
             maps: MapsRead::default(),
@@ -92,6 +88,19 @@ impl Stage {
         assert_eq!(order.settle.len(), usize::try_from(paths).unwrap());
         stage.carry_out(&order, Verdict::Kept);
         assert_eq!(stage.orders().len(), 0);
+        stage
+    }
+
+    /// A host that was not looked at yet.
+    fn empty() -> Self {
+        let now = Instant::now();
+        let mut stage = Self {
+            engine: Engine::new(rules(""), now),
+            now,
+            registered: PrStatus::Unset,
+            kernel: Vec::new(),
+        };
+        stage.orders();
         stage
     }
 

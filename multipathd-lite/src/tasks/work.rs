@@ -327,16 +327,21 @@ impl<'a> Work<'a> {
         let Some(device) = self.device else {
             return Ok(());
         };
+        let table = dm.table(device.into())?.targets;
+        if removal == Removal::Leftover && self.has_devices(&table) {
+            let name = &self.name;
+            tracing::debug!("{name}: not removed, a device of its table is there");
+            return Ok(());
+        }
         let users = self.users(dm, device, removal)?;
         if users > 0 {
             let text = format!("in use, {users} have it open: it is not removed");
             match removal {
                 Removal::Asked => self.note(&text),
-                Removal::NoPaths => tracing::debug!("{}: {text}", self.name),
+                _ => tracing::debug!("{}: {text}", self.name),
             }
             return Ok(());
         }
-        let table = dm.table(device.into())?.targets;
         let is_queueing = table.iter().any(|target| target.params.contains(QUEUE));
         // One that queues without paths would keep udev, which has a look at it.
         dm.message(device.into(), 0, "fail_if_no_path")?;
@@ -356,6 +361,14 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Whether any device of a table is there, of whatever kind.
+    fn has_devices(&self, table: &[DmTarget]) -> bool {
+        let folder = self.host.roots.sys.join("dev/block");
+        let words = table.iter().flat_map(|target| target.params.split(' '));
+        let mut devices = words.filter_map(|word| word.parse::<DeviceNumber>().ok());
+        devices.any(|device| folder.join(device.to_string()).exists())
+    }
+
     /// How many have the map open. udev, which looks at every map that changes, closes it soon.
     fn users(
         &self,
@@ -366,7 +379,7 @@ impl<'a> Work<'a> {
         let started = Instant::now();
         loop {
             let users = dm.info(device.into())?.open_count;
-            if users == 0 || removal == Removal::NoPaths || started.elapsed() > UDEV_TIME {
+            if users == 0 || removal != Removal::Asked || started.elapsed() > UDEV_TIME {
                 return Ok(users);
             }
             std::thread::sleep(UDEV_PAUSE);

@@ -38,6 +38,9 @@ pub struct Scale {
     /// Without the distribution's programs: for a quick look
     #[arg(long)]
     only_ours: bool,
+    /// Instead of all that, which system calls the daemons make until all maps are there
+    #[arg(long)]
+    trace: bool,
 }
 
 impl Scale {
@@ -51,6 +54,7 @@ impl Scale {
             format!("--rounds={}", self.rounds),
         ];
         arguments.extend(self.only_ours.then(|| "--only-ours".to_owned()));
+        arguments.extend(self.trace.then(|| "--trace".to_owned()));
         arguments
     }
 }
@@ -68,6 +72,14 @@ pub fn run(scale: &Scale) -> Result {
         true => vec![Program::Ours],
         false => vec![Program::Distribution, Program::Ours],
     };
+    if scale.trace {
+        for program in programs {
+            stage.clear()?;
+            println!("{}", Daemon::trace(program, &stage)?);
+        }
+        std::mem::forget((stage, lab));
+        return Ok(());
+    }
     let mut figures = Vec::new();
     for program in programs {
         figures.push(Figures::measure(program, &stage, scale)?);

@@ -118,6 +118,16 @@ impl Lun {
         Map::create(self, &self.paths)
     }
 
+    /// Another map over all paths, with that uuid.
+    ///
+    /// # Errors
+    /// If device-mapper refuses.
+    pub fn map_as(&mut self, uuid: &str) -> Result<Map> {
+        self.maps.push(uuid.to_owned());
+        let name = format!("{}as{}", self.name, self.maps.len());
+        Map::create_as(&name, uuid, self.blocks(), &self.paths)
+    }
+
     /// The number of 512-byte blocks.
     #[must_use]
     pub fn blocks(&self) -> u64 {

@@ -22,6 +22,27 @@ fn the_same_without_udev() -> Result {
     story(&lab)
 }
 
+/// Such maps were removed as soon as nobody had them open.
+#[test]
+fn maps_of_other_disks_than_its_own_stay() -> Result {
+    let lab = Lab::alone("liteothers")?;
+    let mut excluded = lab.lun(Fabric::Loop, 1)?;
+    let map = excluded.map()?;
+    // As if by somebody who knows disks that multipathd-lite does not.
+    let nobodys = excluded.map_as("mpath-nobodys")?;
+    let own = lab.lun(Fabric::Loop, 1)?;
+    let wwid = excluded.wwid();
+    let config = format!("{DEFAULT_CONFIG}blacklist {{\nwwid {wwid}\n}}\n");
+    let node = Node::on(&lab, own, &config)?;
+    node.daemon.reconfigure(&lab, &config)?;
+    node.daemon.explain(until("the daemon to be idle", || {
+        let state = node.daemon.ask("show daemon")?.stdout;
+        Ok(state.contains("idle").then_some(()))
+    }))?;
+    assert_eq!((map.active_paths()?, nobodys.active_paths()?), (1, 1));
+    Ok(())
+}
+
 fn story(lab: &Lab) -> Result {
     let lun = lab.lun(Fabric::Loop, 2)?;
     let mut node = Node::on(lab, lun, DEFAULT_CONFIG)?;

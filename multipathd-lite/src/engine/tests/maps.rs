@@ -164,3 +164,37 @@ fn where_properties_count_udev_is_waited_for() {
     stage.handle(found(done("ID_SCSI")));
     assert!(in_map(&stage));
 }
+
+/// A map whose uuid is of multipath-tools' form was removed as soon as nobody had it open, whoever
+/// had made it, and whatever it was made of.
+#[test]
+fn maps_of_disks_that_are_nobodys_business_here_are_left_alone() {
+    let mut stage = Stage::new(1, PrStatus::Unset);
+    reconfigure(&mut stage, "}\nblacklist {\n wwid 36001405\n");
+    assert_eq!(stage.engine.model().paths[&path(0)].map(), None);
+    assert!(stage.orders().is_empty(), "its disk is excluded now");
+    assert_eq!(stage.engine.model().maps.len(), 1);
+    // Once the disk is gone, nobody can want the map that was made here.
+    stage.handle(Event::PathRead {
+        device: path(0),
+        found: None,
+    });
+    assert_eq!(stage.order().remove, Some(Removal::NoPaths));
+}
+
+#[test]
+fn a_map_that_was_never_ours_is_left_alone() {
+    let mut stage = Stage::empty();
+    let disk = DeviceNumber::new(259, 0);
+    stage.kernel = vec![(disk, PathState::Active)];
+    let scanned = Scanned {
+        maps: MapsRead {
+            all: vec![DeviceNumber::new(253, 0)],
+            changed: vec![stage.map()],
+        },
+        ..Scanned::default()
+    };
+    stage.handle(Event::Scanned(Box::new(scanned)));
+    assert_eq!(stage.engine.model().maps.len(), 1);
+    assert!(stage.orders().is_empty());
+}

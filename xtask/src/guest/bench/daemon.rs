@@ -76,8 +76,26 @@ impl Daemon {
         Ok((daemon, begun.elapsed()))
     }
 
-    fn spawn(program: Program) -> Result<Self> {
+    /// Starts it where there are no maps; the system calls that it took to make them all.
+    pub(super) fn trace(program: Program, stage: &Stage) -> Result<String> {
         let (name, arguments) = program.daemon();
+        let strace = [&["-f", "-c", "-o", TRACE, name], arguments].concat();
+        let mut daemon = Self::spawn_as(program, ("strace", &strace))?;
+        daemon.await_all(stage)?;
+        stage.settle()?;
+        let text = format!("kill $(pgrep -P {})", daemon.process.id());
+        run("sh", ["-c", &text])?.succeeded()?;
+        let ended = daemon.process.wait();
+        ended.context(|| format!("cannot wait for {program}"))?;
+        let counted = std::fs::read_to_string(TRACE).context(|| format!("no {TRACE}"))?;
+        Ok(format!("{program}\n{counted}"))
+    }
+
+    fn spawn(program: Program) -> Result<Self> {
+        Self::spawn_as(program, program.daemon())
+    }
+
+    fn spawn_as(program: Program, (name, arguments): (&str, &[&str])) -> Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(LOG);
         let log = log.context(|| format!("cannot write {LOG}"))?;
         let errors = log.try_clone().context(|| format!("cannot share {LOG}"))?;
@@ -151,6 +169,8 @@ impl Drop for Daemon {
         let _ = self.process.wait();
     }
 }
+
+const TRACE: &str = "/run/bench-trace";
 
 const LOG: &str = "/run/bench-daemon.log";
 
