@@ -4,7 +4,9 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
+use dm_multipath::scsi::read_size;
 use dm_multipath::sys::dm::DmListed;
+use dm_multipath::sys::sg::rescan;
 use dm_multipath::sys::{DmControl, DmError};
 use dm_multipath::{DeviceNumber, Roots};
 use pr_policy::{Before, Look, Outcome, PathId, PathReturn, Settlement, Transaction};
@@ -48,6 +50,24 @@ impl<'a> Carrier<'a> {
         let roots = &host.roots;
         let dm = DmControl::open_in(roots).map_err(|error| other(name, &error))?;
         Ok(Self::Kernel { roots, dm })
+    }
+
+    /// Sees to it that the kernel knows the size of a path that is registered: under exclusive
+    /// access it could not read it before.
+    pub(crate) fn refresh(&self, path: DeviceNumber, patience: Duration) -> Result<(), String> {
+        let Self::Kernel { roots, .. } = self else {
+            return Ok(());
+        };
+        let is_sizeless = || matches!(read_size(roots, path), Ok(0));
+        if !is_sizeless() {
+            return Ok(());
+        }
+        let attribute = roots.sys.join(format!("dev/block/{path}/device/rescan"));
+        rescan(&attribute, patience).map_err(|error| error.to_string())?;
+        match is_sizeless() {
+            true => Err("it still has none".to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// Finds the map that `name` means, and its paths; no other map or path is looked at.

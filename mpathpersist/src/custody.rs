@@ -185,11 +185,22 @@ impl<'a> Custody<'a> {
         let snapshot = remembered.onto(self.map.snapshot());
         let mut options = Options::for_request(&census());
         options.limits = Limits::OUT.within(budget);
+        let started = Instant::now();
         let machine = PathReturn::new(id, membership, trust, snapshot, options);
         let (machine, steps) = self.run(machine, id, trust, budget)?;
         let settlement = machine.settlement();
         self.enter_effects(machine.effects(), id, settlement)?;
-        let verdict = verdict(settlement, membership, was_known, machine.effects(), &steps);
+        let mut verdict = verdict(settlement, membership, was_known, machine.effects(), &steps);
+        let left = budget.saturating_sub(started.elapsed());
+        if matches!(verdict, Verdict::Kept | Verdict::Registered)
+            && let Err(reason) = self.carrier.refresh(path, left)
+        {
+            let map = self.map.name();
+            tracing::warn!(
+                "{map}: {path} has no size, and reading it again did not help: {reason}"
+            );
+            verdict = Verdict::Unsettled;
+        }
         if verdict.is_settled() {
             self.map.note_state(id, PathState::Usable);
         }

@@ -26,11 +26,13 @@ mod child;
 mod command;
 mod nursery;
 mod reply;
+mod rescan;
 mod resident;
 mod worker;
 
 pub use command::{SgCommand, SgData};
 pub use nursery::Nursery;
 pub use reply::{SgError, SgReply};
+pub use rescan::{RescanError, rescan};
 pub use resident::ResidentWorker;
 pub use worker::{SgWorker, abandoned_workers, wait};

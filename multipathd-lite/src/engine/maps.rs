@@ -243,7 +243,11 @@ impl Engine {
         members: &[&Arc<Path>],
         rules: MapRules,
     ) -> Option<Assembly> {
-        let first = members.first()?;
+        // One that comes back under a reservation for exclusive access has none yet.
+        let size = members
+            .iter()
+            .map(|path| path.size)
+            .find(|size| *size > 0)?;
         let handler = members
             .iter()
             .filter_map(|path| self.paths.get(&path.scsi.device));
@@ -252,7 +256,7 @@ impl Engine {
         let is_wanted = notes.is_some_and(|notes| notes.is_reload_wanted);
         let is_doubtful = notes.is_some_and(|notes| notes.is_comparison_wanted);
         let assembly = Assembly {
-            size: first.size,
+            size,
             used: map.map_or_else(BTreeSet::new, |map| used(map, rules.failback)),
             rules,
             handler,

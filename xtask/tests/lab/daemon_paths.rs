@@ -69,6 +69,39 @@ fn a_path_that_was_deleted_returns_with_the_new_key() -> Result {
     node.assert_keys(&[NEW; 3])
 }
 
+/// Under exclusive access the kernel cannot read the size of a disk through a path that is not
+/// registered: what comes back has none, until it is registered and looked at again.
+#[test]
+fn a_path_that_returns_under_exclusive_access_carries_writes() -> Result {
+    let lab = Lab::alone("liteexclusive")?;
+    let node = Node::new(&lab, 2)?;
+    node.persist("-G -S a")?;
+    node.persist("-R -K a -T 6")?;
+    let [first, path] = node.lun.paths() else {
+        panic!("it has two paths");
+    };
+    let goes: [fn(&Nexus) -> Result; 2] = [Nexus::set_offline, Nexus::delete];
+    let returns: [fn(&Nexus) -> Result; 2] = [Nexus::set_running, Nexus::rescan];
+    for (key, (goes, returns)) in (0xc0..).zip(goes.into_iter().zip(returns)) {
+        goes(path)?;
+        node.await_active(1)?;
+        // Whatever it had registered is purged.
+        node.persist(&format!("-I -S {key:x}"))?;
+        returns(path)?;
+        node.await_active(2)?;
+        node.assert_keys(&[key; 2])?;
+        assert!(node.writes_through(path)?, "{}", node.daemon.log());
+        first.set_offline()?;
+        node.await_active(1)?;
+        let map = format!("of=/dev/mapper/{}", node.map);
+        let args = ["if=/dev/zero", &map, "bs=4k", "count=1", "oflag=direct"];
+        run("dd", args)?.succeeded()?;
+        first.set_running()?;
+        node.await_active(2)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_path_whose_link_was_down_returns_as_this_node_is() -> Result {
     let lab = Lab::alone("litelink")?;

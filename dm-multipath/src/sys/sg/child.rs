@@ -35,6 +35,30 @@ pub(super) fn run(job: Job<'_>) -> ! {
     exit()
 }
 
+/// The life of a child that writes `1` into a file of sysfs instead.
+pub(super) fn trigger(job: Job<'_>) -> ! {
+    close_all_but(job.pipe, job.close_below);
+    let opened = open(job.node, libc::O_WRONLY);
+    let (stage, errno) = match opened.and_then(write_one) {
+        Ok(()) => (Stage::Answered, 0),
+        Err(failed) => failed,
+    };
+    note(job.bytes, stage, errno);
+    write_all(job.pipe, job.bytes);
+    close(job.pipe);
+    exit()
+}
+
+fn write_one(fd: RawFd) -> Result<(), (Stage, c_int)> {
+    let text = b"1";
+    // SAFETY: `text` is initialised memory of exactly that length, only read.
+    let written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
+    match written {
+        1 => Ok(()),
+        _ => Err((Stage::IoctlFailed, errno())),
+    }
+}
+
 /// Closes what was inherited. Whoever waits for the end of the parent's output, or for a lock
 /// that the parent holds, must not wait for a child that hangs.
 pub(super) fn close_all_but(kept: RawFd, close_below: c_int) {
@@ -68,21 +92,26 @@ fn close_range(first: c_uint, last: c_uint) -> bool {
 /// Sends the command and notes in the exchange how far it came; the node stays open, if it could
 /// be opened.
 pub(super) fn carry_out(node: &CStr, bytes: &mut [u8]) -> Option<RawFd> {
-    let opened = open(node);
+    // Read-only: closing a descriptor open for writing makes udev look at the device again.
+    let opened = open(node, libc::O_RDONLY);
     let sent = opened.and_then(|fd| send(fd, bytes));
     let (stage, errno) = match sent {
         Ok(()) => (Stage::Answered, 0),
         Err(failed) => failed,
     };
-    // Infallible: the exchange is never shorter than its head.
-    let _ = abi::put(bytes, 0, &(stage as u32).to_ne_bytes());
-    let _ = abi::put(bytes, 4, &errno.to_ne_bytes());
+    note(bytes, stage, errno);
     opened.ok()
 }
 
-fn open(node: &CStr) -> Result<RawFd, (Stage, c_int)> {
-    // Read-only: closing a descriptor open for writing makes udev look at the device again.
-    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+/// Notes in the exchange how far it came.
+fn note(bytes: &mut [u8], stage: Stage, errno: c_int) {
+    // Infallible: the exchange is never shorter than its head.
+    let _ = abi::put(bytes, 0, &(stage as u32).to_ne_bytes());
+    let _ = abi::put(bytes, 4, &errno.to_ne_bytes());
+}
+
+fn open(node: &CStr, access: c_int) -> Result<RawFd, (Stage, c_int)> {
+    let flags = access | libc::O_NONBLOCK | libc::O_CLOEXEC;
     loop {
         // SAFETY: `node` is a zero-terminated string that outlives the call.
         let fd = unsafe { libc::open(node.as_ptr(), flags) };

@@ -47,7 +47,11 @@ impl SgWorker {
         Self::spawn_child(node, command, child::run)
     }
 
-    fn spawn_child(node: &Path, command: &SgCommand, run: fn(Job<'_>) -> !) -> io::Result<Self> {
+    pub(super) fn spawn_child(
+        node: &Path,
+        command: &SgCommand,
+        run: fn(Job<'_>) -> !,
+    ) -> io::Result<Self> {
         let node = CString::new(node.as_os_str().as_bytes())?;
         let mut exchange = Exchange::new(command)?;
         let close_below = close_below();
