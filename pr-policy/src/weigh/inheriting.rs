@@ -17,6 +17,7 @@ use crate::purge::{Purging, Purpose};
 use crate::register::{Piloting, Spread};
 use crate::request::{Register, RegisterMode};
 use crate::restore::Restoring;
+use crate::snapshot::PathId;
 use crate::state::State;
 
 /// What the old key of this node left behind goes to the new one.
@@ -207,6 +208,19 @@ impl Inheritance {
         }
     }
 
+    /// Whether a path of the first one's port had to be forced although the device keeps one
+    /// registration for all of them: it had gone in between.
+    fn is_taken_from_port(&self, census: &Census, job: &Job) -> bool {
+        let spread = &self.spread;
+        let Some(port) = job.initiator_port(spread.pilot) else {
+            return false;
+        };
+        let registered = census.registered();
+        let registrations = registered.iter().filter(|(own, _)| own == port).count();
+        let is_beside = |path: &&PathId| job.share_port(**path, spread.pilot);
+        registrations == 1 && spread.forced.iter().any(|path| is_beside(&path))
+    }
+
     /// How it ends if somebody has taken registrations of this node away while it changed them.
     fn is_shut_out(&self, census: &Census, job: &Job) -> Option<Outcome> {
         let spread = &self.spread;
@@ -214,6 +228,10 @@ impl Inheritance {
         let least = census.least_registrations(spread.changed.len(), job);
         if self.witness == Witness::None && ours.count < least {
             return Some(Outcome::Incomplete { path: spread.pilot });
+        }
+        if self.purges == 0 && self.is_taken_from_port(census, job) {
+            // One disk would have changed its key, and been shut out then.
+            return Some(Outcome::Done);
         }
         let changed = spread.moved + spread.unheard;
         let is_less = |before: Tally, now: Tally| {
