@@ -65,7 +65,7 @@ impl<'a> Books<'a> {
     pub(crate) fn remembered(&mut self) -> Remembered {
         let read = self.lock.read();
         let record = self.note_error(read).flatten();
-        Remembered(record.filter(|record| record.registered == PrStatus::Set))
+        Remembered::of_registered(record)
     }
 
     /// Announces the request. A journal that cannot be written must not keep a fencing command
@@ -299,6 +299,11 @@ impl Remembered {
     /// What a record says, whatever it thinks of this node's registration.
     pub(crate) fn of(record: MapRecord) -> Self {
         Self(Some(record))
+    }
+
+    /// What a record says, if by it this node is registered.
+    pub(crate) fn of_registered(record: Option<MapRecord>) -> Self {
+        Self(record.filter(|record| record.registered == PrStatus::Set))
     }
 
     pub(crate) fn onto(self, snapshot: Snapshot) -> Snapshot {

@@ -16,6 +16,7 @@ use crate::executor::{self, carry_out, settle};
 use crate::host::Host;
 use crate::kernel::{KernelHands, KernelMap};
 use crate::map::OpenMap;
+use crate::rehearsal::sounding::{self, Sounding};
 use crate::run::Failure;
 use crate::sandbox::{Node, SandboxHands};
 
@@ -151,6 +152,20 @@ impl<'a> Carrier<'a> {
                 device: map.name().to_owned(),
                 reason: format!("path {path} is gone"),
             }),
+        }
+    }
+
+    /// Finds out how each path would answer a command, by reading through it.
+    pub(crate) fn sound(&self, map: &OpenMap) -> Result<Vec<Sounding>, Failure> {
+        match self {
+            Self::Kernel { roots, dm } => {
+                let mut hands = kernel_hands(roots, dm, map, sounding::PATIENCE);
+                sounding::take(map, &mut hands).map_err(|error| no_worker(map, &error))
+            }
+            Self::Sandbox(node) => {
+                let mut hands = SandboxHands::new(node, map.paths());
+                sounding::take(map, &mut hands).map_err(|error| other(map.name(), &error))
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod console;
 pub mod exit;
 pub mod json;
 pub mod options;
+mod plan;
 pub mod render;
 pub mod response;
 pub mod usage;
@@ -26,10 +27,11 @@ pub use exit::ExitStatus;
 pub use options::command;
 pub use values::Verbosity;
 
-use args::{Command, Format, HexDump, Invocation, Parsed, Place};
+use args::{Command, Format, HexDump, Intent, Invocation, Parsed, Place};
 use batch::Line;
 use console::Console;
 use json::{Document, Subject};
+use plan::Plan;
 use pr_policy::Request;
 use response::Response;
 use std::ffi::OsString;
@@ -172,6 +174,9 @@ impl Session<'_> {
         for warning in &command.warnings {
             self.console.err(&format!("{warning}\n"));
         }
+        if command.intent == Intent::Rehearse {
+            return self.rehearse(command);
+        }
         let result = self
             .runner
             .run(&command.device, &command.request, &command.options);
@@ -184,6 +189,30 @@ impl Session<'_> {
             Ok(bytes) => self.show(command, &result, bytes),
             Err(verdict) => self.fail(command, &result, &verdict),
         }
+    }
+
+    /// The exit status is the one that the command itself would end with.
+    fn rehearse(&mut self, command: &Command) -> ExitStatus {
+        let (device, request) = (&command.device, &command.request);
+        let rehearsal = match self.runner.rehearse(device, request, &command.options) {
+            Ok(rehearsal) => rehearsal,
+            Err(failure) => {
+                let verdict = verdict::of_failure(&failure);
+                return self.fail(command, &Err(failure), &verdict);
+            }
+        };
+        let plan = Plan::of(request, &rehearsal);
+        let exit = plan.exit;
+        match command.format {
+            Format::Text => self.console.out(&plan.text(&rehearsal)),
+            Format::Json => {
+                let result = Ok(rehearsal.report.clone());
+                let body = plan.body(&rehearsal);
+                let document = Document::plan(subject(command, &result), exit, body);
+                self.console.out(&document.line());
+            }
+        }
+        exit
     }
 
     /// Prints the response to a read; a PERSISTENT RESERVE OUT that succeeds prints nothing.

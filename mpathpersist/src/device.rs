@@ -18,6 +18,7 @@ use crate::daemon::Daemon;
 use crate::host::Host;
 use crate::leftover::Leftover;
 use crate::map::OpenMap;
+use crate::rehearsal::Rehearsal;
 use crate::run::{Failure, Report, RunOptions, Runner};
 
 /// A multipath map, addressed as one disk.
@@ -255,7 +256,7 @@ impl<'a> Device<'a> {
         Ok((self.report(outcome), transaction.effects().clone()))
     }
 
-    fn report(&self, outcome: Outcome) -> Report {
+    pub(crate) fn report(&self, outcome: Outcome) -> Report {
         Report {
             map: self.name().to_owned(),
             path: named_path(&outcome).and_then(|path| self.describe(path)),
@@ -269,7 +270,7 @@ impl<'a> Device<'a> {
         Some(format!("{} ({})", path.name, path.device))
     }
 
-    fn options(&self, request: &Request, options: &RunOptions) -> Options {
+    pub(crate) fn options(&self, request: &Request, options: &RunOptions) -> Options {
         let mut chosen = Options::for_request(request);
         if let Some(timeout) = options.timeout {
             chosen.limits = chosen.limits.within(timeout);
@@ -279,7 +280,7 @@ impl<'a> Device<'a> {
         chosen
     }
 
-    fn configured_key(
+    pub(crate) fn configured_key(
         &self,
         config: &Config,
         prkeys: &PrKeysFile,
@@ -300,7 +301,7 @@ impl<'a> Device<'a> {
     }
 
     /// The line that says which key the map has.
-    fn key_origin(&self, config: &Config, prkeys: &PrKeysFile) -> String {
+    pub(crate) fn key_origin(&self, config: &Config, prkeys: &PrKeysFile) -> String {
         let setting = config.reservation_key(&self.map.identity());
         match setting.value {
             KeySetting::Key(_) => setting.origin.to_string(),
@@ -312,7 +313,7 @@ impl<'a> Device<'a> {
     }
 
     /// `all_tg_pt` in the configuration stands for `--param-alltgpt` with every registration.
-    fn with_configuration(&self, request: &Request, config: &Config) -> Request {
+    pub(crate) fn with_configuration(&self, request: &Request, config: &Config) -> Request {
         let mut request = request.clone();
         if let Request::Register(register) = &mut request {
             register.all_tg_pt |= config.all_tg_pt(&self.map.identity()).value;
@@ -338,7 +339,7 @@ impl<'a> Device<'a> {
         })
     }
 
-    fn key_failure(&self, refusal: KeyRefusal, origin: String) -> Failure {
+    pub(crate) fn key_failure(&self, refusal: KeyRefusal, origin: String) -> Failure {
         let map = self.name().to_owned();
         match refusal {
             KeyRefusal::Mismatch { configured, .. } => Failure::KeyMismatch {
@@ -353,7 +354,7 @@ impl<'a> Device<'a> {
 
 /// Whether the stored key that was planned is the right one to keep: also after a failure, if
 /// paths are left that carry it.
-fn is_in_force(plan: KeyPlan, report: &Report, effects: &Effects) -> bool {
+pub(crate) fn is_in_force(plan: KeyPlan, report: &Report, effects: &Effects) -> bool {
     match (plan, &effects.registration) {
         _ if report.outcome == Outcome::Done => true,
         (KeyPlan::Store { key: planned }, Some(Registration::Registered { key, .. })) => {
@@ -438,6 +439,25 @@ impl<'a> HostRunner<'a> {
             open: BTreeMap::new(),
         }
     }
+
+    /// Opens a map, or takes the one that is open as it stands now.
+    fn with_device<T>(
+        &mut self,
+        device: &str,
+        act: impl FnOnce(&mut Device<'a>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let known = self.open.remove(device);
+        let mut opened = match known {
+            Some(mut known) => {
+                known.refresh()?;
+                known
+            }
+            None => Device::open(self.host, device)?,
+        };
+        let result = act(&mut opened);
+        self.open.insert(device.to_owned(), opened);
+        result
+    }
 }
 
 impl Runner for HostRunner<'_> {
@@ -447,16 +467,15 @@ impl Runner for HostRunner<'_> {
         request: &Request,
         options: &RunOptions,
     ) -> Result<Report, Failure> {
-        let known = self.open.remove(device);
-        let mut opened = match known {
-            Some(mut known) => {
-                known.refresh()?;
-                known
-            }
-            None => Device::open(self.host, device)?,
-        };
-        let result = opened.run(request, options);
-        self.open.insert(device.to_owned(), opened);
-        result
+        self.with_device(device, |opened| opened.run(request, options))
+    }
+
+    fn rehearse(
+        &mut self,
+        device: &str,
+        request: &Request,
+        options: &RunOptions,
+    ) -> Result<Rehearsal, Failure> {
+        self.with_device(device, |opened| opened.rehearse(request, options))
     }
 }

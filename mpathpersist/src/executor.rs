@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pr_policy::{
-    Action, Before, Command, Event, Look, Outcome, PathId, PathReturn, Settlement, Ticket,
+    Action, Before, Command, Event, Look, Outcome, PathId, PathReturn, Settlement, Success, Ticket,
     Transaction,
 };
 
@@ -122,6 +122,31 @@ pub fn look<H: Hands>(look: &mut Look, hands: &mut H) -> Result<(), H::Error> {
         match hands.wait(look.poll_timeout())? {
             Some(event) => look.handle_event(hands.now(), event),
             None => look.handle_timeout(hands.now()),
+        }
+    }
+    Ok(())
+}
+
+/// What [`Hands::run_suspended`] is where no I/O has to wait, and so nothing to be suspended:
+/// carries on with a transaction from there to where the map is to be resumed.
+pub(crate) fn run_as_if_suspended<H: Hands>(
+    hands: &mut H,
+    ticket: Ticket,
+    transaction: &mut Transaction,
+) -> Result<(), H::Error> {
+    let success = Success::Yes;
+    transaction.handle_event(hands.now(), Event::Suspended { ticket, success });
+    while transaction.outcome().is_none() {
+        while let Some(action) = transaction.poll_action() {
+            if let Action::Resume { ticket } = action {
+                transaction.handle_event(hands.now(), Event::Resumed { ticket });
+                return Ok(());
+            }
+            start(&action, hands)?;
+        }
+        match hands.wait(transaction.poll_timeout())? {
+            Some(event) => transaction.handle_event(hands.now(), event),
+            None => transaction.handle_timeout(hands.now()),
         }
     }
     Ok(())

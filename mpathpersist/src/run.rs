@@ -2,6 +2,7 @@
 //!
 //! Here so that the whole command line, texts and exit statuses included, runs in tests against
 //! a [`Runner`] that touches nothing.
+use crate::rehearsal::Rehearsal;
 pub use pr_policy::{Doubt, FanOut};
 use pr_policy::{Outcome, Request};
 use scsi_pr::ReservationKey;
@@ -21,6 +22,22 @@ pub trait Runner {
         request: &Request,
         options: &RunOptions,
     ) -> Result<Report, Failure>;
+
+    /// Plays `request` through on a copy of what stands on the device, and changes nothing.
+    ///
+    /// A runner without a policy of its own has nothing to plan, and refuses.
+    fn rehearse(
+        &mut self,
+        device: &str,
+        request: &Request,
+        options: &RunOptions,
+    ) -> Result<Rehearsal, Failure> {
+        let _ = (request, options);
+        Err(Failure::Other {
+            device: device.to_owned(),
+            reason: "one path has no plan: a dry run is for a map".to_owned(),
+        })
+    }
 }
 
 /// How a request is to be carried out.

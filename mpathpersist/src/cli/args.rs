@@ -47,12 +47,24 @@ pub struct Command {
     pub request: Request,
     /// How to carry it out.
     pub options: RunOptions,
+    /// Whether to do it.
+    pub intent: Intent,
     /// How to print the answer.
     pub format: Format,
     /// Whether a response is dumped as well.
     pub hex: HexDump,
     /// Things that are probably not meant, for stderr.
     pub warnings: Vec<&'static str>,
+}
+
+/// What is to become of a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intent {
+    /// It is carried out.
+    #[default]
+    CarryOut,
+    /// It is only told how it would go.
+    Rehearse,
 }
 
 /// How answers and failures are printed.
@@ -191,6 +203,7 @@ fn interpret_command(
                 Doubt::Refuse
             },
         },
+        intent: intent(&request, options)?,
         format,
         hex: if options.hex {
             HexDump::Stderr
@@ -200,6 +213,14 @@ fn interpret_command(
         warnings: warnings(&request, options),
         request,
     })
+}
+
+fn intent(request: &Request, options: &Options) -> Result<Intent, UsageError> {
+    match (request, options.dry_run) {
+        (_, false) => Ok(Intent::CarryOut),
+        (Request::Read(_), true) => Err(UsageError::DryRunOfReading),
+        (_, true) => Ok(Intent::Rehearse),
+    }
 }
 
 /// The device, from `--device` or from the one positional argument.

@@ -26,6 +26,9 @@
 //!   `null`: all target ports), `holder` (`null`, or `scope`, `type`, `type_name`) and
 //!   `transport_id` with its `protocol`.
 //!
+//! A dry run has `dry_run`: `before`, `steps`, `after`, `ends` (`null`: with success), `what_if`
+//! and `assumed`; its exit status is that of the command.
+//!
 //! A failure has `failure`: `kind` (a fixed word for programs), `message` (a sentence for
 //! people), `path` (the path it happened on, or `null`), `status` and `sense` (SCSI status and
 //! `key`, `asc`, `ascq`, as far as the device gave any, else `null`). The kinds, by exit status:
@@ -39,6 +42,7 @@
 //! * 15: `unreachable`, `unknown` (sent, but never answered), `incomplete`,
 //!   `holder-unreachable`, `scsi-status`, `sense`, `other`.
 use super::exit::ExitStatus;
+pub use super::plan::{End, PictureBody, PlanBody};
 use super::response::Response;
 use super::verdict::Verdict;
 use crate::code::Code;
@@ -76,6 +80,11 @@ pub enum Body {
         /// Its content.
         #[serde(flatten)]
         answer: Answer,
+    },
+    /// A dry run.
+    Plan {
+        /// How the command would go.
+        dry_run: Box<PlanBody>,
     },
     /// A failure.
     Failure {
@@ -257,6 +266,12 @@ impl Document {
                 failure: verdict.into(),
             },
         )
+    }
+
+    /// The object for a dry run.
+    pub fn plan(command: Subject<'_>, exit: ExitStatus, plan: PlanBody) -> Self {
+        let dry_run = Box::new(plan);
+        Self::new(command, exit.0, Body::Plan { dry_run })
     }
 
     /// The object for a command line that could not be run at all.

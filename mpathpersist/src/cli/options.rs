@@ -13,7 +13,7 @@ pub const MAX_TRANSPORT_IDS: usize = 32;
 ///
 /// `infer_long_args` gives the unambiguous prefixes of `getopt_long`, `args_override_self` its
 /// "the last one wins". The hidden aliases keep the prefixes that were unambiguous before
-/// `--timeout`, `--register-move` and `--relative-target-port` existed.
+/// `--timeout`, `--register-move`, `--relative-target-port` and `--dry-run` existed.
 #[derive(Debug, Default, Parser)]
 #[command(
     name = "mpathpersist",
@@ -34,7 +34,13 @@ pub struct Options {
     #[arg(short = 'o', long = "out")]
     pub pr_out: bool,
     /// The map: /dev/mapper/NAME, /dev/dm-N, or any block node or symlink of it
-    #[arg(short, long, value_name = "DEVICE", allow_hyphen_values = true)]
+    #[arg(
+        short,
+        long,
+        alias = "d",
+        value_name = "DEVICE",
+        allow_hyphen_values = true
+    )]
     pub device: Option<OsString>,
     /// The same as --device
     #[arg(value_name = "DEVICE", hide = true)]
@@ -60,6 +66,9 @@ pub struct Options {
     /// Act even if it cannot be shown whose registration or reservation is in the way
     #[arg(long)]
     pub force: bool,
+    /// Show what a PERSISTENT RESERVE OUT would do, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Use the simulated SAN in DIR, as the node DIR/NODE; see 'mpathpersist sandbox --help'
     #[arg(long, value_name = "DIR", allow_hyphen_values = true)]
     pub sandbox: Option<OsString>,

@@ -57,6 +57,9 @@ pub enum UsageError {
     /// A line of a batch file that is for a sandbox: the lines before it may not have been.
     #[error("'--sandbox' is for all lines of a batch file: give it beside '--batch-file'")]
     SandboxInBatch,
+    /// `--dry-run` with a command that changes nothing anyway.
+    #[error("'--dry-run' is for '--out': '--in' changes nothing")]
+    DryRunOfReading,
     /// `--register-move` without exactly one port to move to.
     #[error("'--register-move' needs exactly one '--transport-id'")]
     MoveTarget,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use dm_multipath::scsi;
-use pr_policy::{Action, Answer, Command, Event, PathId, PathState, Success, Ticket, Transaction};
+use pr_policy::{Answer, Command, Event, PathId, PathState, Ticket, Transaction};
 
 use super::san::Condition;
 use super::{Node, SandboxError};
@@ -82,22 +82,7 @@ impl Hands for SandboxHands<'_> {
         ticket: Ticket,
         transaction: &mut Transaction,
     ) -> Result<(), Self::Error> {
-        let success = Success::Yes;
-        transaction.handle_event(self.now(), Event::Suspended { ticket, success });
-        while transaction.outcome().is_none() {
-            while let Some(action) = transaction.poll_action() {
-                if let Action::Resume { ticket } = action {
-                    transaction.handle_event(self.now(), Event::Resumed { ticket });
-                    return Ok(());
-                }
-                executor::start(&action, self)?;
-            }
-            match self.wait(transaction.poll_timeout())? {
-                Some(event) => transaction.handle_event(self.now(), event),
-                None => transaction.handle_timeout(self.now()),
-            }
-        }
-        Ok(())
+        executor::run_as_if_suspended(self, ticket, transaction)
     }
 
     fn wait(&mut self, until: Duration) -> Result<Option<Event>, Self::Error> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::folder::STATE;
 use super::san::{Condition, InMap, San, SanNode, SanPath};
 use super::{Folder, SandboxError};
+use crate::rehearsal::Rehearsal;
 use crate::run::{Failure, Report, RunOptions, Runner};
 use pr_policy::Request;
 
@@ -148,6 +149,15 @@ fn devices(node: &SanNode) -> Vec<String> {
 #[derive(Debug)]
 pub struct Unusable(pub SandboxError);
 
+impl Unusable {
+    fn failure(&self, device: &str) -> Failure {
+        Failure::Other {
+            device: device.to_owned(),
+            reason: self.0.to_string(),
+        }
+    }
+}
+
 impl Runner for Unusable {
     fn run(
         &mut self,
@@ -155,9 +165,15 @@ impl Runner for Unusable {
         _request: &Request,
         _options: &RunOptions,
     ) -> Result<Report, Failure> {
-        Err(Failure::Other {
-            device: device.to_owned(),
-            reason: self.0.to_string(),
-        })
+        Err(self.failure(device))
+    }
+
+    fn rehearse(
+        &mut self,
+        device: &str,
+        _request: &Request,
+        _options: &RunOptions,
+    ) -> Result<Rehearsal, Failure> {
+        Err(self.failure(device))
     }
 }

@@ -8,6 +8,7 @@
 )]
 mod commands;
 mod damage;
+mod dry_run;
 mod mistakes;
 mod parity;
 mod paths;

@@ -170,7 +170,7 @@ fn a_daemon_that_is_killed_while_a_node_is_shut_out_lets_no_path_in() -> Result 
 
 /// Each call of the kernel that a map's state depends on takes so much longer (0.2 s) that
 /// somebody can look at the map meanwhile.
-const SLOWLY: &[&str] = &[
+pub(crate) const SLOWLY: &[&str] = &[
     "--follow-forks",
     "--trace=ioctl",
     "--output=/dev/null",

@@ -8,7 +8,7 @@ use xtask::guest::{
     Answer, DEFAULT_CONFIG, Fabric, Finished, Lab, Lite, Lun, Nexus, Writer, run, until,
 };
 
-use crate::persist::{NEW, NONE, OURS, THEIRS};
+use crate::persist::{NEW, NONE, OURS, THEIRS, is_suspended};
 
 #[test]
 fn a_map_is_made_and_lasts_beyond_its_daemon() -> Result {
@@ -303,9 +303,7 @@ impl Node {
     }
 
     pub(crate) fn is_suspended(&self) -> Result<bool> {
-        let args = ["info", "-c", "--noheadings", "-o", "suspended", &self.map];
-        let info = run("dmsetup", args)?.succeeded()?;
-        Ok(info.stdout.trim() == "Suspended")
+        is_suspended(&self.map)
     }
 
     /// How many paths the kernel uses.

@@ -157,3 +157,10 @@ pub(crate) fn transport_id(nexus: &Nexus) -> Result<String> {
         _ => id.to_owned(),
     })
 }
+
+/// Whether the I/O of a map is stopped.
+pub(crate) fn is_suspended(map: &str) -> Result<bool> {
+    let args = ["info", "-c", "--noheadings", "-o", "suspended", map];
+    let info = run("dmsetup", args)?.succeeded()?;
+    Ok(info.stdout.trim() == "Suspended")
+}
