@@ -174,7 +174,7 @@ impl Session<'_> {
         };
         for map in view.maps.iter().flatten() {
             let text = match json {
-                true => json::line(&json::MapStatus::of(map)),
+                true => json::line(&explain::Explained::of(map, &view)),
                 false => explain::text(map, &view, self.terminal),
             };
             say(self.out, &text);

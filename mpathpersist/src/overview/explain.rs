@@ -4,12 +4,77 @@
 use std::fmt::Write as _;
 
 use mpath_state::config::{KeySetting, Origin};
-use pr_policy::{Appraisal, Naming, Ownership};
+use pr_policy::{Appraisal, Evidence, Naming, Ownership};
+
+use serde::Serialize;
 
 use super::Terminal;
+use super::json::MapStatus;
 use crate::paint::wrapped;
 use crate::view::findings::counted;
 use crate::view::{Answering, HostView, View, phrases};
+
+/// `explain MAP --json`: what `status` has of the map, and the reasons.
+#[derive(Debug, Serialize)]
+pub(super) struct Explained {
+    #[serde(flatten)]
+    status: MapStatus,
+    explained: Sentences,
+    evidence: Vec<Piece>,
+}
+
+/// The page, in the same words.
+#[derive(Debug, Serialize)]
+struct Sentences {
+    key: Vec<String>,
+    memory: Vec<String>,
+    daemon: Vec<String>,
+}
+
+/// One piece of evidence of whose a registration is.
+#[derive(Debug, Serialize)]
+struct Piece {
+    kind: Kind,
+    /// What it speaks for; `unclear`: nothing, or it was not used.
+    says: Says,
+    message: String,
+}
+
+/// The grades, the strongest first, and what follows from all.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Port,
+    Register,
+    Count,
+    Memory,
+    Conclusion,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Says {
+    ThisNode,
+    OtherNode,
+    Unclear,
+}
+
+impl Explained {
+    pub(super) fn of(map: &View, view: &HostView) -> Self {
+        Self {
+            status: MapStatus::of(map),
+            explained: Sentences {
+                key: key(map),
+                memory: memory(map),
+                daemon: daemon(map, view),
+            },
+            evidence: map
+                .seen
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |seen| pieces(map, seen)),
+        }
+    }
+}
 
 pub(super) fn text(map: &View, view: &HostView, terminal: Terminal) -> String {
     let mut text = format!("{}  {}\n", map.name, map.wwid);
@@ -131,24 +196,43 @@ fn daemon(map: &View, view: &HostView) -> Vec<String> {
     said
 }
 
-/// The grades of evidence, the strongest first: what each says, or why it was not used.
+/// What each grade of evidence says, or why it was not used.
 fn evidence(map: &View) -> Vec<String> {
     let Ok(seen) = &map.seen else {
         return vec!["nothing could be read from the device".to_owned()];
     };
-    let mut said = vec![ports(map, seen)];
-    said.push(
-        "a REGISTER of a key over itself, which succeeds only where the key is: not used here, \
-         since it would count as a change on the device; commands use it"
-            .to_owned(),
-    );
-    said.push(count(map, seen));
-    said.push(remembered(map, seen));
-    said.push(holder(map, seen));
-    said
+    let pieces = pieces(map, seen).into_iter();
+    pieces.map(|piece| piece.message).collect()
 }
 
-fn ports(map: &View, seen: &Appraisal) -> String {
+fn pieces(map: &View, seen: &Appraisal) -> Vec<Piece> {
+    let register = "a REGISTER of a key over itself, which succeeds only where the key is: not \
+                    used here, since it would count as a change on the device; commands use it";
+    let register = (Says::Unclear, register.to_owned());
+    let all = [
+        (Kind::Port, ports(map, seen)),
+        (Kind::Register, register),
+        (Kind::Count, count(map, seen)),
+        (Kind::Memory, remembered(map, seen)),
+        (Kind::Conclusion, holder(map, seen)),
+    ];
+    let piece = |(kind, (says, message))| Piece {
+        kind,
+        says,
+        message,
+    };
+    all.map(piece).into()
+}
+
+/// Speaks of the holder, where a single nexus holds the reservation.
+fn ports(map: &View, seen: &Appraisal) -> (Says, String) {
+    let by_port = seen.holder.as_ref();
+    let by_port = by_port.filter(|holder| holder.evidence == Evidence::Port);
+    let says = by_port.map_or(Says::Unclear, |holder| Says::of(holder.owner));
+    (says, ports_told(map, seen))
+}
+
+fn ports_told(map: &View, seen: &Appraisal) -> String {
     let unknown = map
         .paths
         .iter()
@@ -180,9 +264,10 @@ fn ports(map: &View, seen: &Appraisal) -> String {
     }
 }
 
-fn count(map: &View, seen: &Appraisal) -> String {
+fn count(map: &View, seen: &Appraisal) -> (Says, String) {
     let Some(key) = seen.expected else {
-        return "the number of registrations: not used, this node is not registered".to_owned();
+        let unused = "the number of registrations: not used, this node is not registered";
+        return (Says::Unclear, unused.to_owned());
     };
     let remembered = match &map.record {
         Ok(Some(record)) => record.nexuses.len(),
@@ -190,37 +275,49 @@ fn count(map: &View, seen: &Appraisal) -> String {
     };
     let most = map.paths.len().max(remembered);
     let found = seen.count(key);
-    let says = if found > most {
-        "somebody else uses this key, too"
+    // That there are not too many proves nothing.
+    let (says, meaning) = if found > most {
+        (Says::OtherNode, "somebody else uses this key, too")
     } else {
-        "no more than this node can have made"
+        (Says::Unclear, "no more than this node can have made")
     };
-    format!("{key} is registered {found} times, and this node has had {most} nexuses: {says}")
+    let told = format!(
+        "{key} is registered {}, and this node has had {}: {meaning}",
+        counted(found, "time", "times"),
+        counted(most, "nexus", "nexuses")
+    );
+    (says, told)
 }
 
-fn remembered(map: &View, seen: &Appraisal) -> String {
+fn remembered(map: &View, seen: &Appraisal) -> (Says, String) {
     let Ok(Some(record)) = &map.record else {
-        return "what this node remembers: nothing".to_owned();
+        let nothing = "what this node remembers: nothing".to_owned();
+        return (Says::Unclear, nothing);
     };
     match (seen.expected, record.key) {
         (Some(key), Some(stored)) if stored.key == key => {
-            format!("this node remembers to have registered {key}")
+            let told = format!("this node remembers to have registered {key}");
+            (Says::ThisNode, told)
         }
-        _ => "what this node remembers speaks for nothing".to_owned(),
+        _ => {
+            let nothing = "what this node remembers speaks for nothing".to_owned();
+            (Says::Unclear, nothing)
+        }
     }
 }
 
-fn holder(map: &View, seen: &Appraisal) -> String {
+fn holder(map: &View, seen: &Appraisal) -> (Says, String) {
     let Some(reservation) = seen.reservation else {
-        return "so: there is no reservation".to_owned();
+        return (Says::Unclear, "so: there is no reservation".to_owned());
     };
     let Some(holder) = &seen.holder else {
-        return "so: the reservation is held by all who are registered".to_owned();
+        let shared = "so: the reservation is held by all who are registered";
+        return (Says::Unclear, shared.to_owned());
     };
     let through = holder
         .path
         .map(|path| format!(" through {}", map.device(path)));
-    format!(
+    let told = format!(
         "so: the reservation of {} is held by {}{} ({})",
         reservation.key,
         match holder.owner {
@@ -229,7 +326,18 @@ fn holder(map: &View, seen: &Appraisal) -> String {
         },
         through.unwrap_or_default(),
         phrases::evidence(holder.evidence)
-    )
+    );
+    (Says::of(holder.owner), told)
+}
+
+impl Says {
+    const fn of(owner: Ownership) -> Self {
+        match owner {
+            Ownership::Ours => Self::ThisNode,
+            Ownership::Foreign => Self::OtherNode,
+            Ownership::Unclear => Self::Unclear,
+        }
+    }
 }
 
 const INDENT: &str = "    ";

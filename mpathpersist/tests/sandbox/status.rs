@@ -256,8 +256,51 @@ fn objects_for_programs() {
     insta::assert_snapshot!("json_explain", pretty(code));
     let map: serde_json::Value =
         serde_json::from_str(&san.on("alice", "explain --json mpatha").ok()).unwrap();
-    assert_eq!(map["map"], "mpatha");
-    assert_eq!(map["paths"][1]["verdict"], "missing");
+    let status = san.on("alice", "status --json mpatha").ok();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    for (name, value) in status["maps"][0].as_object().unwrap() {
+        assert_eq!(map[name], *value, "explain has what status has");
+    }
+    let reasons = serde_json::json!({
+        "explained": map["explained"],
+        "evidence": map["evidence"],
+    });
+    insta::assert_snapshot!("json_explain_map", pretty(reasons.to_string()));
+}
+
+/// Each piece of evidence, where it tells something else: ports that are not named, a key that
+/// another node has as well, a node that does not remember anything.
+#[test]
+fn evidence_for_programs() {
+    let says = |san: &San| -> String {
+        let text = san.on("alice", "explain --json mpatha").ok();
+        let map: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let pieces = map["evidence"].as_array().unwrap().clone();
+        let word = |piece: serde_json::Value| format!("{}={}", piece["kind"], piece["says"]);
+        let words = pieces.into_iter().map(word).collect::<Vec<_>>();
+        words.join(" ").replace('"', "")
+    };
+    let held = shared("--paths 2");
+    assert_eq!(
+        says(&held),
+        "port=this-node register=unclear count=unclear memory=this-node conclusion=this-node"
+    );
+    held.on("bob", "-o -P -K b2 -S a1 -T 5 mpatha").ok();
+    assert_eq!(
+        says(&held),
+        "port=other-node register=unclear count=unclear memory=this-node conclusion=other-node"
+    );
+    let counted = shared("--paths 2 --profile no-full-status");
+    counted.on("bob", "-o -I -S a1 mpatha").ok();
+    assert_eq!(
+        says(&counted),
+        "port=unclear register=unclear count=other-node memory=this-node conclusion=unclear"
+    );
+    let new = San::new("--paths 2");
+    assert_eq!(
+        says(&new),
+        "port=unclear register=unclear count=unclear memory=unclear conclusion=unclear"
+    );
 }
 
 #[test]
