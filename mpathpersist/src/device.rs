@@ -20,6 +20,7 @@ use crate::leftover::Leftover;
 use crate::map::OpenMap;
 use crate::rehearsal::Rehearsal;
 use crate::run::{Failure, Report, RunOptions, Runner};
+use crate::view::phrases::{listed, path_state};
 
 /// A multipath map, addressed as one disk.
 ///
@@ -260,9 +261,26 @@ impl<'a> Device<'a> {
         Report {
             map: self.name().to_owned(),
             path: named_path(&outcome).and_then(|path| self.describe(path)),
+            notes: self.note_of_paths(&outcome).into_iter().collect(),
             outcome,
-            notes: Vec::new(),
         }
+    }
+
+    /// Why no path can be used.
+    fn note_of_paths(&self, outcome: &Outcome) -> Option<String> {
+        if *outcome != Outcome::NoUsablePath {
+            return None;
+        }
+        let map = self.carrier.resolve_with_identities(&self.spec).ok()?;
+        let state = |path: Path| {
+            let name = &map.path(path.id)?.name;
+            Some(format!("{name} is {}", path_state(&map, path.id)))
+        };
+        let states: Vec<String> = map.snapshot().paths.into_iter().filter_map(state).collect();
+        Some(match states.is_empty() {
+            true => format!("{}: it has no path at all", map.name()),
+            false => format!("{}: {}", map.name(), listed(&states)),
+        })
     }
 
     fn describe(&self, path: PathId) -> Option<String> {
@@ -306,7 +324,7 @@ impl<'a> Device<'a> {
         match setting.value {
             KeySetting::Key(_) => setting.origin.to_string(),
             KeySetting::File => format!(
-                "{}, where --register-ignore stores it",
+                "{}, which --register-ignore changes",
                 prkeys.path().display()
             ),
         }

@@ -103,7 +103,7 @@ pub enum Failure {
         reason: String,
     },
     /// The map has no path that could carry a command (exit status 13).
-    #[error("{map}: no usable path ({reason}): see 'multipathd show paths'")]
+    #[error("{map}: no usable path ({reason}): mend one; 'mpathpersist status {map}' shows each")]
     NoPath {
         /// The map's name.
         map: String,

@@ -19,7 +19,7 @@ pub struct Client {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("no multipath daemon is running")]
+    #[error("no multipath daemon is running: start one: 'systemctl start multipathd-lite'")]
     NobodyListens,
     /// It listens and does not answer as it should.
     #[error(transparent)]

@@ -21,10 +21,15 @@ pub struct PidFile {
 #[derive(Debug, thiserror::Error)]
 pub enum PidFileError {
     /// There is one.
-    #[error("a multipath daemon is running already (process {pid}): stop it first")]
+    #[error(
+        "{name} is running already (process {pid}): stop it first: 'systemctl disable --now {}'",
+        units(name)
+    )]
     Running {
         /// Its process id; 0 if it cannot be told.
         pid: i32,
+        /// What it is called.
+        name: String,
     },
     /// The file cannot be written.
     #[error("cannot write the pid file: {0}")]
@@ -46,13 +51,30 @@ impl PidFile {
         match fcntl(&file, FcntlArg::F_SETLK(&whole_file())) {
             Ok(_) => {}
             Err(Errno::EAGAIN | Errno::EACCES) => {
-                return Err(PidFileError::Running { pid: holder(&file) });
+                return Err(running(holder(&file)));
             }
             Err(errno) => return Err(PidFileError::Io(errno.into())),
         }
         file.set_len(0)?;
         file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
         Ok(Self { _locked: file })
+    }
+}
+
+fn running(pid: i32) -> PidFileError {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    let name = name.map(|name| name.trim_end().to_owned());
+    PidFileError::Running {
+        pid,
+        name: name.unwrap_or_else(|_| "a multipath daemon".to_owned()),
+    }
+}
+
+/// multipath-tools' daemon is started by its socket, too.
+fn units(name: &str) -> &'static str {
+    match name {
+        "multipathd-lite" => "multipathd-lite.service",
+        _ => "multipathd.service multipathd.socket",
     }
 }
 

@@ -134,7 +134,10 @@ fn judge_report<'a>(request: &Request, report: &'a Report) -> Result<&'a [u8], B
             answered(request, &format!("{map}: {path}"), *status, *sense)
         }
         Outcome::NoUsablePath => {
-            let sentence = format!("{map}: no usable path: see 'multipathd show paths'");
+            let sentence = format!(
+                "{map}: no usable path: mend one, and run the command again; 'mpathpersist status \
+                 {map}' shows each"
+            );
             verdict(ExitStatus::DEVICE_MAPPER, Code::NoUsablePath, sentence)
         }
         Outcome::Unreachable { .. } => {
@@ -295,7 +298,8 @@ fn classify(sense: &Sense) -> (ExitStatus, Code, &'static str) {
             "look after the device",
         ),
         (SenseKey::ILLEGAL_REQUEST, 0x20, 0x00) => {
-            let next = "it knows no persistent reservations; another way of fencing is needed";
+            let next = "it knows no persistent reservations: switch them on in the array if it has \
+                        such a setting, or fence in another way";
             (ExitStatus::INVALID_OPERATION, Code::InvalidOperation, next)
         }
         (SenseKey::ILLEGAL_REQUEST, asc, ascq) => (

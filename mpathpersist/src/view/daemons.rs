@@ -125,7 +125,10 @@ impl Daemons {
             let all: Vec<String> = all.map(|(pid, name)| format!("{name} ({pid})")).collect();
             let message = format!("several multipath daemons are running: {}", listed(&all));
             let remark = Remark::new(Code::TwoDaemons, Severity::Attention, message);
-            remarks.push(remark.next("stop all but one"));
+            remarks.push(remark.next(
+                "stop all but one: 'systemctl disable --now multipathd.service multipathd.socket' \
+                 stops that of multipath-tools",
+            ));
         }
         remarks
     }

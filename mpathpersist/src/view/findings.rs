@@ -356,7 +356,10 @@ fn advice(finding: &Finding, map: &str) -> String {
         Finding::Preempted { key, .. } => {
             format!("find out why; when it may come back, {}", register(key))
         }
-        Finding::SharedKey { .. } => "give each node a key of its own".to_owned(),
+        Finding::SharedKey { .. } => format!(
+            "give each node a key of its own: change 'reservation_key' if multipath.conf has it, \
+             then run 'mpathpersist --out --register-ignore --param-sark KEY {map}'"
+        ),
         Finding::HolderUnclear { .. } => {
             format!("see 'mpathpersist explain {map}' for the evidence")
         }

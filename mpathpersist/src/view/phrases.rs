@@ -7,7 +7,7 @@ use pr_policy::{Evidence, Ownership, PathId, Registered};
 use crate::map::OpenMap;
 
 /// A path in one word: what the kernel has against it, or how the array wants it to be used.
-pub(super) fn path_state(map: &OpenMap, id: PathId) -> String {
+pub(crate) fn path_state(map: &OpenMap, id: PathId) -> String {
     let Some(device) = map.scsi_device(id) else {
         return "gone".to_owned();
     };

@@ -123,7 +123,9 @@ fn without_a_daemon_it_says_so() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(stderr, "multipathd-lite: no multipath daemon is running\n");
+    let told = "multipathd-lite: no multipath daemon is running: start one: \
+                'systemctl start multipathd-lite'\n";
+    assert_eq!(stderr, told);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod daemon_groups;
 mod daemon_hooks;
 mod daemon_killed;
 mod daemon_maps;
+mod daemon_mistakes;
 mod daemon_paths;
 mod daemon_queueing;
 mod daemon_returns;
