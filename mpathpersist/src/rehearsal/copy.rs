@@ -295,6 +295,10 @@ impl Draft {
 
     fn register(&mut self, nexus: Nexus, key: ReservationKey, all_tg_pt: bool, is_holder: bool) {
         let nexus = self.nexus(nexus, false);
+        // Linux' target remembers that beside the registration.
+        if let Some(known) = self.memory.nexuses.get_mut(nexus) {
+            known.is_active = true;
+        }
         self.memory.registrations.push(KeptRegistration {
             nexus,
             key,
