@@ -113,6 +113,7 @@ fn tarball(
         let from = workspace.join("multipathd-lite/systemd").join(unit);
         stage.copy(&from, &format!("systemd/{unit}"))?;
     }
+    stage.copy(&workspace.join(deb::SETTINGS), "etc/mpath-pr.conf")?;
     for text in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
         stage.copy(&workspace.join(text), text)?;
     }
@@ -126,4 +127,52 @@ fn write_checksums(folder: &Path, made: &[PathBuf]) -> Result {
     let sums = process::output(sha256sum.args(names).current_dir(folder))?;
     let file = folder.join("SHA256SUMS");
     fs::write(&file, sums).context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Whatever the programs are, the packages around them are the same bytes whenever and wherever
+    /// they are made.
+    #[test]
+    fn the_same_bytes_twice() {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let tools = ["dpkg", "dpkg-deb", "tar", "gzip", "find"];
+        if tools
+            .iter()
+            .any(|tool| process::find_program(tool).is_none())
+        {
+            eprintln!("skipped, because packages are made by Debian's tools");
+            return;
+        }
+        let program = process::find_program("true").unwrap();
+        let programs = Programs {
+            mpathpersist: program.clone(),
+            multipathd_lite: program,
+        };
+        let make = || {
+            let folder = tempfile::tempdir().unwrap();
+            let into = folder.path();
+            let release = Release::of(workspace).unwrap();
+            let mut made = packages(workspace, into, &programs, Compression::None).unwrap();
+            made.push(tarball(workspace, into, &programs, &release).unwrap());
+            let bytes = |path: PathBuf| {
+                let name = path.file_name().unwrap().to_owned();
+                (name, fs::read(path).unwrap())
+            };
+            made.into_iter().map(bytes).collect::<BTreeMap<_, _>>()
+        };
+        let (first, second) = (make(), make());
+        assert_eq!(first.len(), 3);
+        for (name, bytes) in &first {
+            assert!(
+                second.get(name) == Some(bytes),
+                "{} differs",
+                name.display()
+            );
+        }
+    }
 }

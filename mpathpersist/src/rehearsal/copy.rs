@@ -96,6 +96,9 @@ impl DeviceCopy {
         if own.is_empty() {
             return None;
         }
+        for known in &mut memory.nexuses {
+            known.is_active &= !self.is_own(&known.nexus);
+        }
         let is_lost = own.iter().any(|kept| kept.is_holder) || others.is_empty();
         memory.registrations = others;
         memory.held = memory.held.filter(|_| !is_lost);

@@ -157,6 +157,26 @@ mod lvmpersist {
 /// OpenSVC's agents (v2 and om3).
 mod opensvc {
     use super::*;
+    use mpath_state::config::{Config, ConfigFiles};
+
+    /// What multipathd-lite answers to `show config`, which tells whether registering sets the key.
+    #[test]
+    fn whether_keys_are_in_the_file() {
+        let pattern = Regex::new(r#"(?m)^\s*reservation_key\s+("file"|file)\s*$"#).unwrap();
+        let is_file = |lines: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let main = dir.path().join("multipath.conf");
+            std::fs::write(&main, lines).unwrap();
+            let dir = dir.path().join("conf.d");
+            let shown = Config::load(&ConfigFiles { main, dir }).config.to_string();
+            pattern.is_match(&shown)
+        };
+        assert!(is_file("defaults {\n reservation_key file\n}\n"));
+        assert!(is_file("defaults {\n reservation_key \"file\"\n}\n"));
+        // That is what nothing means here.
+        assert!(is_file(""));
+        assert!(!is_file("defaults {\n reservation_key 0xa1\n}\n"));
+    }
 
     #[test]
     fn prefixes() {

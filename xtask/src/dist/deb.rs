@@ -107,6 +107,9 @@ Enhances: fence-agents
                 let from = workspace.join("multipathd-lite/systemd").join(unit);
                 stage.copy(&from, &format!("usr/lib/systemd/system/{unit}"))?;
             }
+            // Nothing in it counts until somebody takes a '#' away; dpkg keeps what they wrote.
+            stage.copy(&workspace.join(SETTINGS), "etc/mpath-pr.conf")?;
+            stage.write("DEBIAN/conffiles", "/etc/mpath-pr.conf\n")?;
         }
         let bytes = fs::read(program).context(|| format!("cannot read {}", program.display()))?;
         // Of all that it installs, next to nothing is something else.
@@ -206,6 +209,9 @@ fn copyright(licence: &str) -> String {
 
 /// The daemon's units.
 pub(super) const UNITS: [&str; 2] = ["multipathd-lite.service", "mpath-pr-settle.service"];
+
+/// The daemon's own settings, all of them commented out.
+pub(super) const SETTINGS: &str = "multipathd-lite/mpath-pr.conf";
 
 const SCRIPTS: &[(&str, &str)] = &[
     ("preinst", include_str!("../../debian/preinst")),

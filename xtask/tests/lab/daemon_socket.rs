@@ -42,10 +42,10 @@ fn the_distributions_client_is_answered() -> Result {
     );
     let json = node.theirs(&format!("show map {} json", node.map))?;
     assert!(json.contains(&format!("\"uuid\": \"{wwid}\"")), "{json}");
-    assert!(
-        node.theirs("show config")?
-            .contains("reservation_key \"file\"")
-    );
+    // As OpenSVC looks for it.
+    let pattern = r#"(?m)^\s*reservation_key\s+("file"|file)\s*$"#;
+    let grep = Run::new("grep").args(["-qP", "--", pattern]);
+    grep.input(node.theirs("show config")?).run()?.succeeded()?;
     assert!(
         node.theirs("show topology")?
             .contains("policy='service-time 0'")

@@ -29,15 +29,27 @@ fn a_new_user_installs_reads_and_reserves() -> Result {
         "{keywords}"
     );
 
-    // The lines of the manual's examples, with this map.
+    // The lines of the manual's examples, with this map; before and after each, how things stand.
     let map = stage.map.node();
+    let stands =
+        || -> Result<String> { Ok(host.sh(&format!("mpathpersist status {map}"))?.stdout) };
+    assert!(stands()?.contains("reservation  none"), "{}", stands()?);
     host.sh(&format!(
         "mpathpersist --out --register --param-sark=a {map}"
     ))?;
-    host.sh(&format!(
-        "mpathpersist --out --reserve --param-rk=a --prout-type=5 {map}"
-    ))?;
+    let reserve = format!("--out --reserve --param-rk=a --prout-type=5 {map}");
+    let plan = host
+        .sh(&format!("mpathpersist --dry-run {reserve}"))?
+        .stdout;
+    assert!(plan.contains("ends with  exit status 0"), "{plan}");
+    assert_eq!(stage.state()?.held, None);
+    host.sh(&format!("mpathpersist {reserve}"))?;
     assert_eq!(stage.keys()?, [OURS; 2]);
+    assert!(
+        stands()?.contains("this node, 0xa through"),
+        "{}",
+        stands()?
+    );
     let status = host
         .sh(&format!("mpathpersist --in --read-full-status {map}"))?
         .stdout;
@@ -50,10 +62,12 @@ fn a_new_user_installs_reads_and_reserves() -> Result {
         status.contains(&port)
     });
     stage.lun.paths()[holder.unwrap_or_default()].set_offline()?;
+    assert!(stands()?.contains("[holder-on-dead-path]"), "{}", stands()?);
     host.sh(&format!(
         "mpathpersist --out --release --param-rk=a --prout-type=5 {map}"
     ))?;
     assert_eq!(stage.state()?.held, None);
+    assert!(stands()?.contains("reservation  none"), "{}", stands()?);
     host.sh(&format!(
         "mpathpersist --out --register --param-rk=a --param-sark=0 {map}"
     ))?;
@@ -81,6 +95,10 @@ fn packages_come_and_go_beside_multipath_tools() -> Result {
     assert!(help.contains("as if it were one disk") && help.contains("be the daemon"));
     host.sh("sha256sum --check --quiet /aside")?;
 
+    // What somebody wrote into the settings stays over the newer version below.
+    host.sh("grep -q '^#metrics_file' /etc/mpath-pr.conf && ! grep -v -e '^#' -e '^\t*#' -e '^$' /etc/mpath-pr.conf")?;
+    host.sh("echo '# by hand' >>/etc/mpath-pr.conf")?;
+
     // A newer version over it, and a newer multipath-tools beside it: the choice stays.
     host.sh(
         "cd /tmp && dpkg-deb --raw-extract /mnt/lab/packages/mpath-pr_*.deb new && \
@@ -88,6 +106,8 @@ fn packages_come_and_go_beside_multipath_tools() -> Result {
          dpkg-deb -Znone --build new new.deb && dpkg --install new.deb",
     )?;
     host.uses("mpathpersist", "mpathpersist.mpath-pr")?;
+    host.sh("dpkg --install /mnt/lab/packages/multipathd-lite_*.deb")?;
+    host.sh("grep -q '^# by hand$' /etc/mpath-pr.conf")?;
     host.sh(&format!("dpkg --unpack --force-depends {TOOLS}"))?;
     host.uses("mpathpersist", "mpathpersist.mpath-pr")?;
     host.uses("multipathd", "multipathd-lite")?;

@@ -75,8 +75,10 @@ fn lvmpersist_starts_and_stops() -> Result {
     stage.other.witness().register_and_ignore(THEIRS)?;
     client.done("--out --preempt-abort --param-sark=0xb --param-rk=0xa --prout-type=7")?;
     assert!(!grep("    0xb", &keys()?)?);
-    // No new key: it unregisters.
+    // No new key: it unregisters, also what a dead path would keep alive.
+    stage.lun.paths()[1].set_offline()?;
     client.done("--out --register --param-rk=0xa")?;
+    stage.lun.paths()[1].set_running()?;
     assert!(grep("0 registered reservation key", &keys()?)?);
     assert!(grep("there is NO reservation held", &reservation()?)?);
     client.done("--out --register-ignore --param-sark=0xa")?;
@@ -133,11 +135,29 @@ fn opensvc_takes_over_and_leaves() -> Result {
         .map(|it| usize::from(it.relative_target_port) - 1)
         .unwrap_or_default();
     stage.lun.paths()[idle].set_offline()?;
+    // Registered again, as at every start of a service: it counts as many keys as paths.
+    client.done("--out --register-ignore --param-sark 0xa")?;
+    assert_eq!(keys()?, 3);
     client.done("--out --release --param-rk 0xa --prout-type 5")?;
     client.done("--out --register-ignore --param-rk 0xa")?;
-    assert_eq!(holder()?, None);
+    assert_eq!((keys()?, holder()?), (0, None));
     stage.lun.paths()[idle].set_running()?;
+    // Then the one that holds it goes, and another.
     client.done("--out --register-ignore --param-sark 0xa")?;
+    client.done("--out --reserve --param-rk 0xa --prout-type 5")?;
+    let holding = stage.holder()?;
+    let gone = [holding, (holding + 1) % 3];
+    for at in gone {
+        stage.lun.paths()[at].set_offline()?;
+    }
+    client.done("--out --release --param-rk 0xa --prout-type 5")?;
+    client.done("--out --register-ignore --param-rk 0xa")?;
+    assert_eq!((keys()?, holder()?), (0, None));
+    for at in gone {
+        stage.lun.paths()[at].set_running()?;
+    }
+    client.done("--out --register-ignore --param-sark 0xa")?;
+    assert_eq!(keys()?, 3);
     client.done("--out --clear --param-rk 0xa")?;
     assert_eq!(keys()?, 0);
     Ok(())

@@ -87,9 +87,9 @@ fn check(stage: &Stage, words: &str, exit: i32) -> Result {
     match now.state.held {
         None => assert_eq!(told, None, "{words}"),
         Some(held) => {
-            let holder = match (held.by_us, held.by_them) {
-                (true, true) => "held by all registrants",
-                (true, false) => "held by this node",
+            let holder = match (held.reservation_type, held.by_us) {
+                (7 | 8, _) => "held by all registrants",
+                (_, true) => "held by this node",
                 _ => "held by another node",
             };
             assert!(
