@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod cost;
 mod daemon;
+mod fence;
 mod stage;
 mod table;
 
@@ -41,6 +42,9 @@ pub struct Scale {
     /// Instead of all that, which system calls the daemons make until all maps are there
     #[arg(long)]
     trace: bool,
+    /// fence_mpath's whole cycle instead, with 2 and with 32 disks
+    #[arg(long)]
+    fence: bool,
 }
 
 impl Scale {
@@ -55,6 +59,7 @@ impl Scale {
         ];
         arguments.extend(self.only_ours.then(|| "--only-ours".to_owned()));
         arguments.extend(self.trace.then(|| "--trace".to_owned()));
+        arguments.extend(self.fence.then(|| "--fence".to_owned()));
         arguments
     }
 }
@@ -65,6 +70,9 @@ impl Scale {
 /// If the guest does not get that far. No figure is an error.
 pub fn run(scale: &Scale) -> Result {
     let lab = Lab::alone("bench")?;
+    if scale.fence {
+        return fence::run(&lab, scale.rounds);
+    }
     lab.write_config(CONFIG)?;
     let stage = Stage::make(&lab, scale.maps, scale.hanging.min(scale.maps))?;
     println!("bench: {stage}");

@@ -120,4 +120,4 @@ impl Member {
     }
 }
 
-const CHECK: &str = "/usr/share/cluster/fence_mpath_check";
+pub(super) const CHECK: &str = "/usr/share/cluster/fence_mpath_check";

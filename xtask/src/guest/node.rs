@@ -1,6 +1,7 @@
 //! A node of a cluster, for programs: what runs there finds our `mpathpersist` (or the
 //! distribution's) where it is looked for, and perhaps none of the guest's own files and daemons.
 
+use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -26,6 +27,15 @@ pub enum Persist {
     Ours,
     /// That of multipath-tools.
     Distribution,
+}
+
+impl fmt::Display for Persist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ours => "this project",
+            Self::Distribution => "the distribution",
+        })
+    }
 }
 
 /// Namespaces, which a process keeps that sleeps.

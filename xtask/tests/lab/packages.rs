@@ -96,7 +96,8 @@ fn packages_come_and_go_beside_multipath_tools() -> Result {
     host.sh("sha256sum --check --quiet /aside")?;
 
     // What somebody wrote into the settings stays over the newer version below.
-    host.sh("grep -q '^#metrics_file' /etc/mpath-pr.conf && ! grep -v -e '^#' -e '^\t*#' -e '^$' /etc/mpath-pr.conf")?;
+    host.sh("grep -q '^#metrics_file' /etc/mpath-pr.conf")?;
+    host.sh("! grep -v -e '^#' -e '^$' /etc/mpath-pr.conf")?;
     host.sh("echo '# by hand' >>/etc/mpath-pr.conf")?;
 
     // A newer version over it, and a newer multipath-tools beside it: the choice stays.
