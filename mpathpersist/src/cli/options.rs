@@ -157,6 +157,9 @@ pub fn command() -> clap::Command {
 const IN_HEADING: &str = "PERSISTENT RESERVE IN (with --in, exactly one action)";
 const OUT_HEADING: &str = "PERSISTENT RESERVE OUT (with --out, exactly one action)";
 const AFTER_HELP: &str = "\
+How things stand, what is wrong and what to do: 'mpathpersist status', 'check', 'explain' and
+'repair', each with --help. 'mpathpersist sandbox' makes a simulated array to try all that on.
+
 Long options may be shortened as long as they stay unambiguous. Keys are up to 16 hex digits.
 Exit status: 0 success, 1 usage or key refused, 2 to 9 by sense key, 10 malformed response,
 11 reservation conflict, 12 not a block device, 13 not a multipath map or no usable path,
