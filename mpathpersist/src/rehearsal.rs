@@ -14,8 +14,6 @@ mod picture;
 pub(crate) mod sounding;
 mod words;
 
-use std::time::Instant;
-
 use mpath_state::config::Config;
 use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::{MapLock, MapRecord};
@@ -93,8 +91,7 @@ impl Device<'_> {
         request: &Request,
         options: &RunOptions,
     ) -> Result<Rehearsal, Failure> {
-        let started = Instant::now();
-        let mut options = self.options(request, options);
+        let options = self.options(request, options);
         let lock = self.lock(options.limits.deadline / 2)?;
         self.refresh()?;
         let config = Config::load(&self.host.config).config;
@@ -105,10 +102,11 @@ impl Device<'_> {
             .map_err(|refusal| self.key_failure(refusal, origin()))?;
         let request = self.with_configuration(request, &config);
         let soundings = self.carrier.sound(&self.map)?;
-        let record = lock.read().unwrap_or_default();
+        let (record, damage) = match lock.read() {
+            Ok(record) => (record, None),
+            Err(error) => (None, Some(format!("{}: {error}", self.name()))),
+        };
         let copy = self.copy(&config, record.as_ref(), &soundings)?;
-        let left = options.limits.deadline.saturating_sub(started.elapsed());
-        options.limits = options.limits.within(left);
         let scene = Scene {
             snapshot: Remembered::of_registered(record).onto(self.map.snapshot()),
             request,
@@ -117,6 +115,7 @@ impl Device<'_> {
             copy,
         };
         let mut rehearsal = self.told(&scene, plan);
+        rehearsal.assumptions.extend(damage);
         rehearsal
             .assumptions
             .extend(self.cut_off(&lock, &scene.request));

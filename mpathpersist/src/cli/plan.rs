@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::exit::ExitStatus;
 use super::verdict::{self, Verdict};
+use crate::paint::wrapped;
 use crate::rehearsal::{Branch, Condition, Picture, Rehearsal, RehearsedStep};
 use crate::run::Report;
 
@@ -289,13 +290,26 @@ impl Row {
         let mut page = String::new();
         for Self { heading, text } in rows {
             let shown = if *heading == last { "" } else { heading };
-            let line = format!("  {shown:HEADING_COLUMNS$}{text}");
+            let line = format!("  {shown:HEADING_COLUMNS$}{}", folded(text));
             page += line.trim_end();
             page.push('\n');
             last = heading;
         }
         page
     }
+}
+
+/// What goes on stands below the words, not below the number before them.
+fn folded(text: &str) -> String {
+    let (number, words) = match text.split_once(". ") {
+        Some((number, words)) if number.trim().parse::<usize>().is_ok() => {
+            (format!("{number}. "), words)
+        }
+        _ => (String::new(), text),
+    };
+    let indent = " ".repeat(2 + HEADING_COLUMNS + number.len());
+    let lines = wrapped(words, COLUMNS.saturating_sub(indent.len()));
+    number + &lines.join(&format!("\n{indent}"))
 }
 
 impl From<&Picture> for PictureBody {
@@ -320,3 +334,6 @@ impl From<&Picture> for PictureBody {
 }
 
 const HEADING_COLUMNS: usize = 11;
+
+/// Wide enough for most steps, and still to be read in a mail.
+const COLUMNS: usize = 100;
