@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use mpath_state::PrStatus;
 use mpath_state::config::Config;
-use mpath_state::record::{MapLock, MapRecord};
+use mpath_state::record::{MapLock, MapRecord, Nexus};
 use pr_policy::{Appraisal, Limits, Look, Options, Outcome, PathId, Reluctance, Remedy, Request};
 
-use crate::books::Remembered;
+use crate::books::{Remembered, is_same};
 use crate::cli::verdict;
 use crate::custody::{Custody, Settled, Verdict};
 use crate::device::{Device, other};
@@ -72,6 +72,11 @@ impl View {
                     path: Some(path),
                 }
             }
+            Remedy::Purge(request) if is_of_own_key(request) => Step::of(
+                "remove the registrations of sessions that are no more: take the reservation \
+                 over (PREEMPT of this node's own key) and register all usable paths again"
+                    .to_owned(),
+            ),
             Remedy::Purge(Request::Preempt(preempt)) => Step::of(format!(
                 "remove the registrations of the older key {}, all of them this node's \
                  (PREEMPT by {})",
@@ -101,6 +106,10 @@ fn told(reason: &Reluctance, map: &str) -> String {
         Reluctance::NotRegistered(key) => format!(
             "the registrations of {key} can be removed only by a node that is registered itself: \
              register first"
+        ),
+        Reluctance::Superseded(key) => format!(
+            "a session that is no more is registered with {key}: it goes when this node holds \
+             the reservation, unregisters, or changes its key"
         ),
         Reluctance::NotNamed(key) => format!(
             "the device does not say which path lacks {key}: 'mpathpersist --out \
@@ -133,7 +142,7 @@ impl Device<'_> {
             }
             self.refresh()?;
         }
-        let remedies = self.remedies(&lock)?;
+        let (remedies, _) = self.remedies(&lock)?;
         drop(lock);
         // Each is judged anew under a lock of its own.
         for remedy in remedies {
@@ -145,7 +154,53 @@ impl Device<'_> {
         Ok(repaired)
     }
 
-    fn remedies(&self, lock: &MapLock) -> Result<Vec<Remedy>, Failure> {
+    /// Removes what sessions have left behind that were set up again under another name (iSCSI:
+    /// another ISID), if that can be done without this node's key being gone for a moment. What
+    /// was done, or why not, in a sentence; `None`: there is no such thing.
+    ///
+    /// # Errors
+    /// Somebody works on the map and does not end within `patience`.
+    pub fn end_superseded(&mut self, patience: Duration) -> Result<Option<String>, Failure> {
+        let lock = self.lock(patience)?;
+        self.refresh()?;
+        if !self.has_lost_nexuses(&lock)? {
+            return Ok(None);
+        }
+        let (remedies, reluctant) = self.remedies(&lock)?;
+        drop(lock);
+        let own = remedies.into_iter().find_map(|remedy| match remedy {
+            Remedy::Purge(request) if is_of_own_key(&request) => Some(request),
+            _ => None,
+        });
+        let is_it = |reason: &&Reluctance| matches!(reason, Reluctance::Superseded(_));
+        Ok(match own {
+            Some(request) => {
+                let (Ok(sentence) | Err(sentence)) = self.purge(&request, patience);
+                Some(sentence)
+            }
+            None => {
+                let left = reluctant.iter().find(is_it);
+                left.map(|reason| told(reason, self.name()))
+            }
+        })
+    }
+
+    /// Whether nexuses are remembered that no path of the map is: without any, the device need
+    /// not be asked.
+    fn has_lost_nexuses(&self, lock: &MapLock) -> Result<bool, Failure> {
+        let Some(record) = self.recorded(lock)? else {
+            return Ok(false);
+        };
+        let paths = self.map.snapshot().paths;
+        let own: Vec<_> = paths
+            .iter()
+            .filter_map(|path| self.map.nexus(path.id))
+            .collect();
+        let is_lost = |nexus: &Nexus| !own.iter().any(|known| is_same(known, nexus));
+        Ok(record.nexuses.iter().any(is_lost))
+    }
+
+    fn remedies(&self, lock: &MapLock) -> Result<(Vec<Remedy>, Vec<Reluctance>), Failure> {
         let record = self.recorded(lock)?;
         let config = Config::load(&self.host.config).config;
         let key = key_source(self.host, &config, &self.map);
@@ -158,7 +213,7 @@ impl Device<'_> {
         self.carrier.look(&self.map, &mut look, LOOK_PATIENCE)?;
         // What cannot be read is told by whoever showed the plan.
         let seen = look.appraise(&standing);
-        Ok(seen.map_or_else(|_| Vec::new(), |seen| seen.remedies().0))
+        Ok(seen.map_or_else(|_| (Vec::new(), Vec::new()), |seen| seen.remedies()))
     }
 
     fn apply(&mut self, remedy: &Remedy, patience: Duration) -> Result<String, String> {
@@ -190,7 +245,8 @@ impl Device<'_> {
         let lock = self.lock(patience).map_err(failed)?;
         self.refresh().map_err(failed)?;
         let is_wanted = |remedy: &Remedy| matches!(remedy, Remedy::Purge(it) if it == request);
-        if !self.remedies(&lock).map_err(failed)?.iter().any(is_wanted) {
+        let (remedies, _) = self.remedies(&lock).map_err(failed)?;
+        if !remedies.iter().any(is_wanted) {
             return Ok(format!("{}: {request} is not needed any more", self.name()));
         }
         let options = Options::for_request(request);
@@ -219,6 +275,10 @@ impl Device<'_> {
     fn recorded(&self, lock: &MapLock) -> Result<Option<MapRecord>, Failure> {
         lock.read().map_err(|error| other(self.name(), &error))
     }
+}
+
+fn is_of_own_key(request: &Request) -> bool {
+    matches!(request, Request::Preempt(preempt) if preempt.key == preempt.victim)
 }
 
 /// What a command would end with.

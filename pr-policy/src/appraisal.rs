@@ -161,6 +161,9 @@ pub struct Stranger {
     pub relative_target_port: Option<u16>,
     /// Its initiator port.
     pub transport_id: TransportId,
+    /// The path that has taken its place, if this node remembers to have registered it: an iSCSI
+    /// session to the same port, set up again under another ISID.
+    pub successor: Option<PathId>,
 }
 
 impl Appraisal {

@@ -67,7 +67,33 @@ impl<'a> Work<'a> {
             Ok(custody) => self.run_locked(ground, custody),
             Err(error) => self.note(&error),
         }
+        self.end_superseded();
         self.look(ground);
+    }
+
+    /// A path that has been registered may have taken the place of another, which nobody can use
+    /// any more.
+    fn end_superseded(&mut self) {
+        let is_new =
+            |(_, settled): &(DeviceNumber, Settled)| settled.verdict == Verdict::Registered;
+        let Some(device) = self.device else {
+            return;
+        };
+        if !self.report.settled.iter().any(is_new) {
+            return;
+        }
+        let ended = self.open(device);
+        match ended.and_then(|mut device| device.end_superseded(LOCK_PATIENCE)) {
+            Ok(Some(sentence)) => tracing::info!("{sentence}"),
+            Ok(None) => {}
+            Err(error) => self.note(&error),
+        }
+    }
+
+    fn open(&self, device: DeviceNumber) -> Result<Device<'a>, Failure> {
+        let node = format!("dm-{}", device.minor);
+        let node = self.host.roots.dev.join(node);
+        Device::open(self.host, &node.to_string_lossy())
     }
 
     fn order(&self) -> &'a WorkOrder {
@@ -79,8 +105,7 @@ impl<'a> Work<'a> {
         let Some(device) = self.device else {
             return;
         };
-        let node = self.host.roots.dev.join(format!("dm-{}", device.minor));
-        let opened = Device::open(self.host, &node.to_string_lossy());
+        let opened = self.open(device);
         match opened.and_then(|mut device| device.recover(LOCK_PATIENCE)) {
             Ok(report) => {
                 self.report.is_recovered = true;

@@ -84,8 +84,24 @@ impl<'a> Ports<'a> {
                 holds: found.holder || self.all_registrants,
                 relative_target_port: (!found.all_tg_pt).then_some(found.relative_target_port),
                 transport_id: found.transport_id.clone(),
+                successor: self.successor(found),
             })
             .collect()
+    }
+
+    fn successor(&self, found: &FullStatusDescriptor) -> Option<PathId> {
+        let port = &found.transport_id;
+        if !is_one_session(port) || !self.job.own_ports.contains(port) {
+            return None;
+        }
+        let is_successor = |path: &&Path| {
+            let own = path.initiator_port.as_ref();
+            let is_same_node = |own| is_one_session(own) && is_same_initiator(own, port);
+            own.is_some_and(is_same_node)
+                && self.target_port(path) == Some(found.relative_target_port)
+        };
+        let mut paths = self.job.paths.iter();
+        paths.find(is_successor).map(|path| path.id)
     }
 
     /// Whether it can be told which registration is this path's.
@@ -119,6 +135,10 @@ impl<'a> Ports<'a> {
         let known = self.target_ports.iter().find(|(id, _)| *id == path.id);
         known.map(|(_, port)| *port)
     }
+}
+
+fn is_one_session(port: &TransportId) -> bool {
+    matches!(port, TransportId::Iscsi(IscsiTransportId::Port { .. }))
 }
 
 /// A port of which only the name is known is every session of that name.

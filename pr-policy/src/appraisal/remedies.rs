@@ -31,6 +31,10 @@ pub enum Reluctance {
     NotRegistered(ReservationKey),
     /// The device does not say which path it is.
     NotNamed(ReservationKey),
+    /// A session that is no more is still registered with the node's own key. To preempt that
+    /// leaves a path registered only where this node holds the reservation: anywhere else a node
+    /// that is being fenced could come back by it.
+    Superseded(ReservationKey),
 }
 
 impl Appraisal {
@@ -62,6 +66,14 @@ impl Appraisal {
                     Ok(request) => remedies.push(Remedy::Purge(request)),
                     Err(reason) => reluctant.push(reason),
                 },
+                Finding::LeakedKey {
+                    key,
+                    is_current: true,
+                    ..
+                } if self.is_superseded(*key) => match self.end_superseded(*key) {
+                    Ok(request) => remedies.push(Remedy::Purge(request)),
+                    Err(reason) => reluctant.push(reason),
+                },
                 Finding::TooFewRegistrations { key, .. } => {
                     reluctant.push(Reluctance::NotNamed(*key));
                 }
@@ -69,6 +81,19 @@ impl Appraisal {
             }
         }
         (remedies, reluctant)
+    }
+
+    fn is_superseded(&self, key: ReservationKey) -> bool {
+        let mut others = self.others.iter();
+        others.any(|other| other.key == key && other.successor.is_some())
+    }
+
+    fn end_superseded(&self, key: ReservationKey) -> Result<Request, Reluctance> {
+        let is_ours = |holder: &super::Holder| holder.owner == Ownership::Ours;
+        match self.holder.as_ref().is_some_and(is_ours) {
+            true => self.purge(key),
+            false => Err(Reluctance::Superseded(key)),
+        }
     }
 
     /// A preemption takes every registration of the key, so that all have to be this node's.

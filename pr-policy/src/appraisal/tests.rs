@@ -8,7 +8,7 @@ use scsi_pr::{
 };
 
 use super::*;
-use crate::request::census_request;
+use crate::request::{Preempt, Request, VictimCommands, census_request};
 use crate::snapshot::Snapshot;
 use crate::transaction::Options;
 
@@ -267,4 +267,37 @@ fn keys_alone() {
         usable: 4,
     };
     assert!(findings.contains(&few), "{findings:?}");
+}
+
+/// A session to target port 1 has come back with another ISID: what the old one has registered
+/// is ended where this node is the holder, and else left for later.
+#[test]
+fn a_session_that_another_has_taken_the_place_of() {
+    let all: Vec<TransportId> = (0..5).map(session).collect();
+    let found: Vec<_> = all
+        .iter()
+        .zip([1, 1, 2, 1, 2])
+        .map(|(session, port)| (session.clone(), port, KEY))
+        .collect();
+    let mut job = job([session(1), session(2), session(3), session(4)]);
+    job.own_ports = all;
+    let remedies = |job: &Job, holder| {
+        let census = census(&found, holder);
+        Appraisal::new(&census, job, &standing(Membership::Lasting)).remedies()
+    };
+    let own_key = Remedy::Purge(Request::Preempt(Preempt {
+        key: KEY,
+        victim: KEY,
+        reservation_type: TYPE,
+        commands: VictimCommands::Finish,
+    }));
+    // Whether the old session holds, or another.
+    assert!(remedies(&job, Some(0)).0.contains(&own_key));
+    assert!(remedies(&job, Some(1)).0.contains(&own_key));
+    let later = Vec::from([Reluctance::Superseded(KEY)]);
+    assert_eq!(remedies(&job, None).1, later);
+    // One that is not remembered may be of a host with the same name.
+    job.own_ports.remove(0);
+    let (remedies, reluctant) = remedies(&job, Some(0));
+    assert!(!remedies.contains(&own_key) && reluctant.is_empty());
 }

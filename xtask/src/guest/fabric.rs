@@ -99,6 +99,7 @@ impl Port {
 
     fn login(&self) -> Result<String> {
         let target = self.target();
+        let before = session(&target);
         let mut args: Vec<String> = ["-i", &self.initiator, "-t", &target, "-g", "1", "-a"]
             .map(str::to_owned)
             .to_vec();
@@ -108,7 +109,8 @@ impl Port {
         }
         run("iscsistart", &args)?.succeeded()?;
         let host = until(&format!("a session with {target}"), || {
-            Ok(session_host(&target))
+            let newest = session(&target).filter(|newest| Some(newest) != before.as_ref());
+            Ok(newest.and_then(|session| session_host(&session)))
         })?;
         let address = format!("{host}:0:0:0");
         if !Path::new("/sys/class/scsi_device").join(&address).exists() {
@@ -116,6 +118,24 @@ impl Port {
             write(scan.as_ref(), "0 0 0")?;
         }
         Ok(address)
+    }
+
+    /// iSCSI: ends the session, as when its network is gone, and makes another, which the target
+    /// knows by another ISID. Returns the address of its device; that of the old one has to be
+    /// gone.
+    pub(super) fn log_in_anew(&mut self) -> Result<String> {
+        self.require_session()?;
+        write(&self.file("enable"), "0")?;
+        self.remove_address()?;
+        // This side keeps its end of the session, and would not make another to that address.
+        let count = names(&self.file("np")).len();
+        let (_, rest) = self.address.split_once('.').unwrap_or_default();
+        let (_, rest) = rest.split_once('.').unwrap_or_default();
+        self.address = format!("127.{}.{rest}", 100 + count);
+        self.add_address()?;
+        make(&self.file("np").join(format!("{}:{PORTAL}", self.address)))?;
+        write(&self.file("enable"), "1")?;
+        self.login()
     }
 
     /// Puts the port into a group of the LUN's.
@@ -197,19 +217,20 @@ impl Port {
     }
 }
 
-/// The name of the session with that target.
+/// The name of the newest session with that target.
 fn session(target: &str) -> Option<String> {
     let sessions = Path::new(SESSIONS);
     let is_it = |name: &String| {
         read(&sessions.join(name).join("targetname")).is_ok_and(|name| name == target)
     };
-    names(sessions).into_iter().find(is_it)
+    let number = |name: &String| name.trim_start_matches("session").parse::<u32>().ok();
+    let all = names(sessions).into_iter().filter(is_it);
+    all.max_by_key(number)
 }
 
-/// The number of the SCSI host of the session with that target.
-fn session_host(target: &str) -> Option<String> {
-    let session = Path::new(SESSIONS).join(session(target)?);
-    let device = std::fs::canonicalize(session).ok()?;
+/// The number of a session's SCSI host.
+fn session_host(session: &str) -> Option<String> {
+    let device = std::fs::canonicalize(Path::new(SESSIONS).join(session)).ok()?;
     let mut parts = device.iter().filter_map(|part| part.to_str());
     parts
         .find_map(|part| part.strip_prefix("host"))

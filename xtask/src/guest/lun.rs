@@ -56,6 +56,11 @@ impl Lun {
         &self.paths
     }
 
+    /// The same, to be changed.
+    pub fn paths_mut(&mut self) -> &mut [Nexus] {
+        &mut self.paths
+    }
+
     /// One more path of this node.
     ///
     /// # Errors

@@ -135,6 +135,18 @@ impl Nexus {
         self.await_device("block")
     }
 
+    /// iSCSI: the device goes, its session ends, and another session takes its place, which the
+    /// target takes for another initiator port.
+    ///
+    /// # Errors
+    /// On another fabric, or if the device does not appear.
+    pub fn log_in_anew(&mut self) -> Result {
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        self.delete()?;
+        self.address = self.port.log_in_anew()?;
+        self.await_device("block")
+    }
+
     /// Makes the initiator ask the device again what it is and how its ports are grouped.
     ///
     /// # Errors
