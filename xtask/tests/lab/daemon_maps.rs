@@ -39,8 +39,8 @@ fn maps_of_other_disks_than_its_own_stay() -> Result {
         let state = node.daemon.ask("show daemon")?.stdout;
         Ok(state.contains("idle").then_some(()))
     }))?;
-    assert_eq!((map.active_paths()?, nobodys.active_paths()?), (1, 1));
-    Ok(())
+    assert_eq!(map.active_paths()?, 1);
+    nobodys.status().map(drop)
 }
 
 fn story(lab: &Lab) -> Result {
@@ -120,6 +120,12 @@ fn remove(node: &Node) -> Result {
 
 /// A map that nobody uses goes with its last path, and comes back by the name that it had.
 fn lose_all_paths(node: &Node) -> Result {
+    // It queues: if udev were just reading it, that would keep it for ever.
+    let _ = run("udevadm", ["settle"])?;
+    until("nobody to have the map open", || {
+        let count = ["info", "-c", "--noheadings", "-o", "open", &node.map];
+        Ok((run("dmsetup", count)?.stdout.trim() == "0").then_some(()))
+    })?;
     for path in node.lun.paths() {
         path.delete()?;
     }
