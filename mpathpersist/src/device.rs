@@ -340,7 +340,7 @@ impl<'a> Device<'a> {
     }
 
     /// Types 1 and 3 let one nexus in: the map's other paths cannot write, whoever registered.
-    fn warn_of_single_nexus(&self, request: &Request) -> Option<String> {
+    pub(crate) fn warn_of_single_nexus(&self, request: &Request) -> Option<String> {
         let Request::Reserve(reserve) = request else {
             return None;
         };

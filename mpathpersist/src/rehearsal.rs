@@ -146,7 +146,12 @@ impl Device<'_> {
 
     fn told(&self, scene: &Scene, plan: KeyPlan) -> Rehearsal {
         let played = scene.play(&scene.copy, None);
-        let report = self.report(played.outcome.clone());
+        let mut report = self.report(played.outcome.clone());
+        if report.outcome == Outcome::Done {
+            report
+                .notes
+                .extend(self.warn_of_single_nexus(&scene.request));
+        }
         let mut steps = self.steps_of(&played.acts);
         if let Some(step) = self.key_step(plan) {
             steps.insert(0, step);

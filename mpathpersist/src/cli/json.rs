@@ -26,8 +26,8 @@
 //!   `null`: all target ports), `holder` (`null`, or `scope`, `type`, `type_name`) and
 //!   `transport_id` with its `protocol`.
 //!
-//! A dry run has `dry_run`: `before`, `steps`, `after`, `ends` (`null`: with success), `what_if`
-//! and `assumed`; its exit status is that of the command.
+//! A dry run has `dry_run`: `before`, `steps`, `after`, `ends` (`null`: with success), `notes`,
+//! `what_if` and `assumed`; its exit status is that of the command.
 //!
 //! A failure has `failure`: `kind` (a fixed word for programs), `message` (a sentence for
 //! people), `path` (the path it happened on, or `null`), `status` and `sense` (SCSI status and

@@ -41,6 +41,7 @@ pub struct PlanBody {
     steps: Vec<StepBody>,
     after: Option<PictureBody>,
     ends: Option<End>,
+    notes: Vec<String>,
     what_if: Vec<BranchBody>,
     assumed: Vec<String>,
 }
@@ -112,6 +113,8 @@ impl Plan {
         rows.extend(picture("then", rehearsal.after.as_ref()));
         rows.push(Row::gap());
         rows.push(Row::of("ends with", self.end_line()));
+        let notes = rehearsal.report.notes.iter();
+        rows.extend(notes.map(|note| Row::of("note", note.clone())));
         for (condition, ends) in &self.branches {
             rows.extend(branch_lines(condition, ends));
         }
@@ -156,6 +159,7 @@ impl Plan {
             steps: rehearsal.steps.iter().map(step).collect(),
             after: rehearsal.after.as_ref().map(PictureBody::from),
             ends: self.verdict.as_deref().map(End::of_verdict),
+            notes: rehearsal.report.notes.clone(),
             what_if: self.branches.iter().map(branch).collect(),
             assumed: rehearsal.assumptions.clone(),
         }

@@ -45,11 +45,12 @@ fn the_plan_of_a_release_whose_holder_is_dead() {
 }
 
 #[test]
-fn the_plans_of_what_changes_the_stored_key() {
+fn the_plans_of_a_life() {
     let san = San::new("--paths 2");
     let lines = [
         "--dry-run -o -G -S a1 mpatha",
         "-o -G -S a1 mpatha",
+        "--dry-run -o -R -K a1 -T 1 mpatha",
         "--dry-run -o -G -K a1 -S 0 mpatha",
         "--dry-run -o -G -K a1 -S a2 --json mpatha",
     ];
@@ -139,7 +140,6 @@ fn check(options: &str, held: u8, faults: &[&str]) {
 fn what_the_plan_says_is_what_happens() {
     check("--paths 3", 5, &[]);
     check("--paths 3", 7, &[]);
-    check("--paths 3", 1, &["offline san/alice sda"]);
 }
 
 #[test]
@@ -157,9 +157,4 @@ fn what_the_plan_says_is_what_happens_when_the_holder_is_dead() {
 fn what_the_plan_says_is_what_happens_on_arrays_with_ways_of_their_own() {
     check("--paths 4 --profile per-initiator-port", 5, &[]);
     check("--paths 3 --profile no-full-status", 5, &[]);
-    check(
-        "--paths 3 --profile one-at-a-time",
-        5,
-        &["offline san/alice sdb"],
-    );
 }
