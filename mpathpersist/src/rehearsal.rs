@@ -6,7 +6,7 @@
 //! about what the command does: it is what it does, as long as nothing changes until then. What
 //! if something does is played through as well, path by path.
 //!
-//! The map's lock is held meanwhile. Nothing else is touched: no journal, no record, no key.
+//! The map's lock is held while it is read. Nothing else is touched: no journal, no record, no key.
 
 mod copy;
 mod hands;
@@ -114,11 +114,11 @@ impl Device<'_> {
             soundings,
             copy,
         };
+        let cut_off = self.cut_off(&lock, &scene.request);
+        drop(lock);
         let mut rehearsal = self.told(&scene, plan);
         rehearsal.assumptions.extend(damage);
-        rehearsal
-            .assumptions
-            .extend(self.cut_off(&lock, &scene.request));
+        rehearsal.assumptions.extend(cut_off);
         Ok(rehearsal)
     }
 

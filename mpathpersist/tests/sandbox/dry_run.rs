@@ -76,6 +76,8 @@ fn plans_that_fail() {
         .on("alice", "--dry-run -o -G -S a1 mpatha")
         .to_string();
     said += &san.on("alice", "--dry-run -o -G -S a1 mpathz").to_string();
+    let one_path = "sandbox disk san/alice --dry-run -o -G -S a1 sda";
+    said += &san.run(one_path).to_string();
     insta::assert_snapshot!(said);
 }
 
