@@ -202,10 +202,7 @@ impl<'a> Device<'a> {
         let config = loaded.config;
         report_problems(&loaded.problems);
         let prkeys = PrKeysFile::new(&self.host.prkeys);
-        let (configured, stored) = self.configured_key(&config, &prkeys)?;
-        let origin = || self.key_origin(&config, &prkeys);
-        let plan = authorise(request, configured)
-            .map_err(|refusal| self.key_failure(refusal, origin()))?;
+        let (plan, stored) = self.plan_key(request, &config, &prkeys)?;
         let request = &self.with_configuration(request, &config);
         let daemon = Daemon::connect(&self.host.daemon, daemon_patience(&config, limits));
         let map = self.map.clone();
@@ -298,7 +295,20 @@ impl<'a> Device<'a> {
         chosen
     }
 
-    pub(crate) fn configured_key(
+    /// Whether the request may use its keys, what becomes of the stored one, and which that is.
+    pub(crate) fn plan_key(
+        &self,
+        request: &Request,
+        config: &Config,
+        prkeys: &PrKeysFile,
+    ) -> Result<(KeyPlan, Option<StoredKey>), Failure> {
+        let (configured, stored) = self.configured_key(config, prkeys)?;
+        let refused = |refusal| self.key_failure(refusal, self.key_origin(config, prkeys));
+        let plan = authorise(request, configured).map_err(refused)?;
+        Ok((plan, stored))
+    }
+
+    fn configured_key(
         &self,
         config: &Config,
         prkeys: &PrKeysFile,
@@ -319,7 +329,7 @@ impl<'a> Device<'a> {
     }
 
     /// The line that says which key the map has.
-    pub(crate) fn key_origin(&self, config: &Config, prkeys: &PrKeysFile) -> String {
+    fn key_origin(&self, config: &Config, prkeys: &PrKeysFile) -> String {
         let setting = config.reservation_key(&self.map.identity());
         match setting.value {
             KeySetting::Key(_) => setting.origin.to_string(),
@@ -357,7 +367,7 @@ impl<'a> Device<'a> {
         })
     }
 
-    pub(crate) fn key_failure(&self, refusal: KeyRefusal, origin: String) -> Failure {
+    fn key_failure(&self, refusal: KeyRefusal, origin: String) -> Failure {
         let map = self.name().to_owned();
         match refusal {
             KeyRefusal::Mismatch { configured, .. } => Failure::KeyMismatch {

@@ -19,7 +19,6 @@ use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::{MapLock, MapRecord};
 use pr_policy::{
     Effects, KeyPlan, Limits, Look, Options, Outcome, PathId, Request, Snapshot, Transaction,
-    authorise,
 };
 
 use self::copy::DeviceCopy;
@@ -96,10 +95,7 @@ impl Device<'_> {
         self.refresh()?;
         let config = Config::load(&self.host.config).config;
         let prkeys = PrKeysFile::new(&self.host.prkeys);
-        let (configured, _) = self.configured_key(&config, &prkeys)?;
-        let origin = || self.key_origin(&config, &prkeys);
-        let plan = authorise(request, configured)
-            .map_err(|refusal| self.key_failure(refusal, origin()))?;
+        let (plan, _) = self.plan_key(request, &config, &prkeys)?;
         let request = self.with_configuration(request, &config);
         let soundings = self.carrier.sound(&self.map)?;
         let (record, damage) = match lock.read() {

@@ -6,18 +6,10 @@ use xtask::guest::{Fabric, Finished, Lab, run, until};
 
 use crate::daemon_killed::SLOWLY;
 use crate::persist::{NEW, NONE, OURS, Stage, THEIRS, held_by_us, is_suspended};
+use crate::persist_status::shared;
 
 /// A key that this node had before.
 const OLD: u64 = 0xd;
-
-/// This node is registered and holds the reservation; another node is registered.
-fn shared(lab: &Lab, fabric: Fabric, paths: usize) -> Result<Stage> {
-    let stage = Stage::new(lab, fabric, paths)?;
-    stage.other.witness().register_and_ignore(THEIRS)?;
-    stage.done("-I -S a")?;
-    stage.done("-R -K a -T 5")?;
-    Ok(stage)
-}
 
 fn repair(stage: &Stage, words: &[&str]) -> Result<Finished> {
     let map = [stage.map.node()];

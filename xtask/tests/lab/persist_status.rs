@@ -63,7 +63,8 @@ fn witnessed(stage: &Stage) -> Result<BTreeMap<u64, u64>> {
     Ok(paths.map(key).collect())
 }
 
-fn shared(lab: &Lab, fabric: Fabric, paths: usize) -> Result<Stage> {
+/// This node is registered and holds the reservation; another node is registered.
+pub(crate) fn shared(lab: &Lab, fabric: Fabric, paths: usize) -> Result<Stage> {
     let stage = Stage::new(lab, fabric, paths)?;
     stage.other.witness().register_and_ignore(THEIRS)?;
     stage.done("-I -S a")?;
