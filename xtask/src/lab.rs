@@ -24,7 +24,7 @@ use crate::process;
 use binaries::{Binary, Profile};
 use host::Readiness;
 use image::Image;
-use qemu::{Boot, Clock, Console, Machine, Parts};
+use qemu::{Boot, Clock, Console, Ended, Machine, Parts};
 
 /// How a use of the lab ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,21 +35,34 @@ pub enum Outcome {
     Skipped(String),
 }
 
-/// Runs the guest test binary with these arguments.
+/// Runs the guest test binary with these arguments; without any, all scenarios, in two guests at
+/// once.
 ///
 /// # Errors
-/// If the image or the binaries cannot be made, or the guest fails.
+/// If the image or the binaries cannot be made, or a guest fails.
 pub fn run_tests(workspace: &Path, arguments: &[String]) -> Result<Outcome> {
+    let jobs = match arguments {
+        [] => vec![tests(&those_alone("")), tests(&those_alone("--skip="))],
+        some => vec![tests(some)],
+    };
+    let setting = (Machine::default(), Profile::Tests);
+    boot_all(workspace, &jobs, Console::Stream, setting)
+}
+
+fn tests(arguments: &[String]) -> Vec<String> {
     let mut job = vec![binaries::TESTS.to_owned()];
-    if !arguments
-        .iter()
-        .any(|argument| argument.starts_with("--test-threads"))
-    {
+    let is_number = |argument: &String| argument.starts_with("--test-threads");
+    if !arguments.iter().any(is_number) {
         // Scenarios wait more than they work.
         job.push("--test-threads=4".to_owned());
     }
     job.extend_from_slice(arguments);
-    run(workspace, &job, Console::Stream)
+    job
+}
+
+/// What they are called, each behind `prefix`.
+fn those_alone(prefix: &str) -> Vec<String> {
+    ALONE.iter().map(|name| format!("{prefix}{name}")).collect()
 }
 
 /// Gives the person at this terminal a prompt in the guest.
@@ -141,6 +154,16 @@ fn boot(
     workspace: &Path,
     job: &[String],
     console: Console,
+    setting: (Machine, Profile),
+) -> Result<Outcome> {
+    boot_all(workspace, &[job.to_vec()], console, setting)
+}
+
+/// Boots a guest for each of these jobs, all at once; how the first of them failed, if any did.
+fn boot_all(
+    workspace: &Path,
+    jobs: &[Vec<String>],
+    console: Console,
     (machine, profile): (Machine, Profile),
 ) -> Result<Outcome> {
     if let Readiness::Missing(what) = host::prepare()? {
@@ -148,12 +171,33 @@ fn boot(
     }
     let lab = target_folder(workspace).join("lab");
     let (image, parts) = prepare(workspace, &lab, profile)?;
-    let boot = Boot::prepare(&image, &lab.join("runs"), &parts, job, console)?;
-    let boot = boot.with_machine(machine);
-    eprintln!("lab: booting the guest");
-    let ended = boot.run()?;
-    eprintln!("lab: booted in {:.1} s", ended.boot_time.as_secs_f64());
-    Ok(Outcome::Ended(ended.status))
+    let prepare = |(number, job): (usize, &Vec<String>)| {
+        let share = format!("{}-{number}", std::process::id());
+        let boot = Boot::prepare(&image, &lab.join("runs").join(share), &parts, job, console);
+        Ok(boot?.with_machine(machine))
+    };
+    let boots: Result<Vec<Boot>> = jobs.iter().enumerate().map(prepare).collect();
+    eprintln!(
+        "lab: booting {}",
+        if jobs.len() == 1 {
+            "the guest"
+        } else {
+            "guests"
+        }
+    );
+    let ended: Result<Vec<Ended>> = std::thread::scope(|scope| {
+        let run = |boot: Boot| scope.spawn(move || boot.run());
+        let running: Vec<_> = boots?.into_iter().map(run).collect();
+        let panicked = |_| Err(Error::unexpected("a boot panicked"));
+        let all = running.into_iter().map(|guest| guest.join());
+        all.map(|ended| ended.unwrap_or_else(panicked)).collect()
+    });
+    let ended = ended?;
+    for Ended { boot_time, .. } in &ended {
+        eprintln!("lab: booted in {:.1} s", boot_time.as_secs_f64());
+    }
+    let failed = ended.iter().find(|ended| ended.status != 0);
+    Ok(Outcome::Ended(failed.map_or(0, |ended| ended.status)))
 }
 
 /// Makes image, binaries and packages, one caller at a time.
@@ -190,8 +234,44 @@ fn target_folder(workspace: &Path) -> PathBuf {
     chosen.map_or_else(|| workspace.join("target"), |folder| workspace.join(folder))
 }
 
+/// Scenarios that want a guest to themselves, one after the other: a daemon concerns all disks.
+/// They wait more than they work, beside a guest in which the others run.
+const ALONE: &[&str] = &[
+    "daemon_",
+    "distribution::",
+    "fence_mpath::",
+    "persist_daemon::",
+    "persist_repair::",
+    "zombies::",
+];
+
 /// A thousand disks and what udev keeps of them.
 const BENCH_MEMORY_MIB: u32 = 4096;
 
 /// Counting instructions makes an hour of a minute.
 const BENCH_LIMIT: Duration = Duration::from_secs(6 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of them among the others would stop those each time.
+    #[test]
+    fn whoever_wants_a_guest_alone_is_in_that_guest() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab");
+        for file in fs::read_dir(folder).unwrap() {
+            let file = file.unwrap().path();
+            if file.is_dir() {
+                continue;
+            }
+            let module = file.file_stem().unwrap().to_string_lossy().into_owned();
+            let text = fs::read_to_string(&file).unwrap();
+            let is_alone = text
+                .lines()
+                .any(|line| line.contains("Lab::alone(") && !line.trim_start().starts_with("//"));
+            let name = format!("{module}::");
+            let is_listed = ALONE.iter().any(|listed| name.contains(listed));
+            assert_eq!(is_alone, is_listed, "{module}");
+        }
+    }
+}

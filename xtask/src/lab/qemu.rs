@@ -2,7 +2,7 @@
 //! temporary overlay, so every boot starts clean.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -82,20 +82,19 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// Prepares a boot that runs `job` (a command line) with these parts; `runs` is the
-    /// folder in which each boot leaves its own.
+    /// Prepares a boot that runs `job` (a command line) with these parts; `share` is a folder of
+    /// its own, which the guest sees.
     ///
     /// # Errors
     /// If the shared folder cannot be filled.
     pub fn prepare(
         image: &Image,
-        runs: &Path,
+        share: &Path,
         parts: &Parts,
         job: &[String],
         console: Console,
     ) -> Result<Self> {
-        let share = runs.join(std::process::id().to_string());
-        let _ = fs::remove_dir_all(&share);
+        let _ = fs::remove_dir_all(share);
         let (bin, packages) = (share.join("bin"), share.join("packages"));
         for folder in [&bin, &packages] {
             fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
@@ -119,7 +118,7 @@ impl Boot {
         fs::write(share.join("job"), text).context(|| "cannot write the job".to_owned())?;
         Ok(Self {
             image: image.clone(),
-            share,
+            share: share.to_owned(),
             console,
             machine: Machine::default(),
         })
@@ -264,15 +263,19 @@ impl Clock {
     }
 }
 
-/// Copies what the job writes to standard output, as it comes.
-fn pass_on(mut pipe: impl Read) {
-    let mut out = std::io::stdout();
-    let mut buffer = [0; 4096];
-    while let Ok(length) = pipe.read(&mut buffer) {
-        let bytes = buffer.get(..length).unwrap_or_default();
-        if bytes.is_empty() || out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+/// Copies what the job writes to standard output, line by line: another guest may do so too.
+fn pass_on(pipe: impl Read) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while pipe
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|length| length > 0)
+    {
+        let mut out = std::io::stdout().lock();
+        if out.write_all(&line).and_then(|()| out.flush()).is_err() {
             return;
         }
+        line.clear();
     }
 }
 

@@ -74,7 +74,7 @@ fn conformance_after_a_reset() -> Result {
 }
 
 /// Random sequences per fabric; each has its number as seed.
-const SEQUENCES: u64 = 30;
+const SEQUENCES: u64 = 20;
 
 /// Commands of each.
 const LENGTH: usize = 120;
