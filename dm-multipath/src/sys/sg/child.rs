@@ -163,6 +163,16 @@ pub(super) fn close(fd: RawFd) {
     let _ = unsafe { libc::close(fd) };
 }
 
+/// A name for those who look for processes that hang; and memory that is not paged out to the
+/// disk which this process is to ask after. Without either it works, too.
+pub(super) fn settle_in(name: &'static CStr) {
+    // SAFETY: reads a zero-terminated string that lives for ever.
+    let _ = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
+    // SAFETY: takes a number only.
+    let _ = unsafe { libc::mlockall(flags) };
+}
+
 /// Another process with these same bytes; 0 is its own view, `None` means there is none left.
 pub(super) fn fork() -> Option<libc::pid_t> {
     // SAFETY: this process has no other threads, and its child goes on with what this module is

@@ -11,6 +11,7 @@
 //!
 //! Whoever drops its end of a worker's socket has ended it. The nursery ends with its parent.
 
+use std::ffi::CStr;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -45,6 +46,7 @@ impl Nursery {
         let socket = theirs.as_raw_fd();
         let pid = fork(|| {
             close_all_but(socket, close_below);
+            child::settle_in(NAME);
             child::reap_by_itself();
             tend(socket, &mut buffers, close_below)
         })?;
@@ -129,6 +131,9 @@ fn receive(socket: RawFd) -> Option<RawFd> {
         return RawFd::try_from(number).ok();
     }
 }
+
+/// At most 15 letters.
+const NAME: &CStr = c"path-nursery";
 
 /// Room for one control message with one descriptor (`CMSG_SPACE(4)`).
 const CONTROL: usize = size_of::<libc::cmsghdr>() + size_of::<usize>();

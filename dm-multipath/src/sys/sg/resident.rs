@@ -140,7 +140,7 @@ impl Buffers {
 
     /// The worker's whole life.
     pub(super) fn serve(&mut self, socket: RawFd) -> ! {
-        settle_in();
+        child::settle_in(NAME);
         let Self { request, exchange } = self;
         loop {
             let Some(length) = read(socket, request) else {
@@ -194,16 +194,6 @@ fn write(socket: RawFd, bytes: &[u8]) {
     // SAFETY: `bytes` is initialised memory of exactly that length, only read. Without a reader
     // there is an error, which the next read finds as well.
     let _ = unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), flags) };
-}
-
-/// A name for those who look for processes that hang; and memory that is not paged out to the
-/// disk which this process is to ask after. Without either it works, too.
-fn settle_in() {
-    // SAFETY: reads a zero-terminated string that lives for ever.
-    let _ = unsafe { libc::prctl(libc::PR_SET_NAME, NAME.as_ptr()) };
-    let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
-    // SAFETY: takes a number only.
-    let _ = unsafe { libc::mlockall(flags) };
 }
 
 /// At most 15 letters.
