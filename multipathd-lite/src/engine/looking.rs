@@ -140,13 +140,16 @@ impl Engine {
         }
     }
 
-    /// One that nobody here has made is compared with what is configured.
+    /// One that nobody here has made is compared with what is configured. Of one that is just
+    /// being made, the end of that work tells everything.
     fn map_seen(&mut self, found: FoundMap) {
         let is_new = |wwid: &&str| !self.model.maps.contains_key(*wwid);
         if let Some(wwid) = found.wwid().filter(is_new).map(str::to_owned) {
             let notes = self.maps.of(&*wwid);
-            notes.is_comparison_wanted = true;
-            self.look_at_books(&wwid);
+            if !notes.is_busy {
+                notes.is_comparison_wanted = true;
+                self.look_at_books(&wwid);
+            }
         }
         self.map_found(found);
     }
