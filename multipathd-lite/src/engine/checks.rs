@@ -36,7 +36,12 @@ impl Engine {
         let notes = notes.filter(|notes| is_registered && !notes.is_busy)?;
         self.path_to_ask(map)?;
         let last = notes.counted_at.unwrap_or(self.model.started);
-        Some(last + self.rules.intervals().polling)
+        let latest = last + self.rules.intervals().polling;
+        // At a whole second, as the healthy are checked: this process is awake then.
+        let seconds = latest
+            .saturating_duration_since(self.model.started)
+            .as_secs();
+        Some(self.model.started + Duration::from_secs(seconds))
     }
 
     fn path_to_ask(&self, map: &Map) -> Option<DeviceNumber> {

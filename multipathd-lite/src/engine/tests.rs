@@ -547,6 +547,27 @@ fn registrations_are_counted_and_missing_ones_looked_into() {
     assert!(orders[0].look_for_holder);
 }
 
+/// When paths are checked, and this process is awake anyway.
+#[test]
+fn registrations_are_counted_at_whole_seconds() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    let counts = |stage: &mut Stage| {
+        let is_count =
+            |task: &Task| matches!(task, Task::Check(order) if order.question != Question::Ready);
+        stage.tasks().iter().filter(|task| is_count(task)).count()
+    };
+    stage.pass(Duration::from_millis(5600));
+    stage.check(0, CheckState::Up);
+    assert_eq!(counts(&mut stage), 1);
+    stage.check(0, CheckState::Up);
+    stage.check(1, CheckState::Up);
+    stage.pass(Duration::from_millis(4399));
+    assert_eq!(counts(&mut stage), 0);
+    stage.check(0, CheckState::Up);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(counts(&mut stage), 1);
+}
+
 #[test]
 fn a_path_in_use_that_cannot_be_settled_is_taken_out_if_there_is_another() {
     let mut stage = Stage::new(2, PrStatus::Set);
