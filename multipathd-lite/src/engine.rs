@@ -54,6 +54,8 @@ pub struct Engine {
     /// The paths of each logical unit.
     luns: BTreeMap<String, BTreeSet<DeviceNumber>>,
     readings: Readings,
+    /// When the last check ended, of whatever path.
+    check_ended_at: Option<Instant>,
     /// Maps that somebody is at work on.
     busy: usize,
     /// Paths that must not be used, as the last check said.
@@ -90,6 +92,7 @@ impl Engine {
             doubtful: BTreeSet::new(),
             luns: BTreeMap::new(),
             readings: Readings::default(),
+            check_ended_at: None,
             busy: 0,
             dead: BTreeSet::new(),
             hooks_waiting: 0,

@@ -91,6 +91,9 @@ impl Engine {
     /// A check has ended, or its time is up.
     pub(super) fn checked(&mut self, mut checked: Checked) {
         let device = checked.device;
+        if !checked.is_pending {
+            self.check_ended_at = Some(self.now);
+        }
         let Some(path) = self.model.paths.get(&device).map(Arc::clone) else {
             return;
         };

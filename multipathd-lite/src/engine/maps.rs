@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
 use dm_multipath::table::{GroupState, PathState};
@@ -164,14 +164,22 @@ impl Engine {
         self.tasks.push_back(Task::Work(Box::new(order)));
     }
 
-    /// New paths get a moment to be checked, so that a map is not made path by path.
+    /// New paths get a moment to be checked, so that a map is not made path by path; where many
+    /// are new, as long as one check after the other ends: their turn will come.
     fn first_checks_end(&self, wwid: &str) -> Option<Instant> {
         let members = self.members(wwid);
         let new = members
             .iter()
             .filter(|path| path.check == CheckState::Unchecked);
         let found = new.filter_map(|path| self.paths.get(&path.scsi.device));
-        let end = found.map(|notes| notes.found_at + SLOW).max()?;
+        let turn = self.check_ended_at.map(|at| at + SLOW);
+        let end = found
+            .map(|notes| {
+                let own = notes.found_at + SLOW;
+                let turn = turn.map(|turn| turn.min(notes.found_at + LONG));
+                turn.map_or(own, |turn| turn.max(own))
+            })
+            .max()?;
         (end > self.now).then_some(end)
     }
 
@@ -404,6 +412,9 @@ fn groups(found: &FoundMap, priority: impl Fn(&[DeviceNumber]) -> i32) -> Vec<Gr
 fn works(path: &Path) -> bool {
     path.check.is_usable()
 }
+
+/// A path that hangs keeps its map from being made no longer than this, whatever others do.
+const LONG: Duration = Duration::from_secs(10);
 
 fn is_to_be_settled(path: &Path) -> bool {
     matches!(path.settling, Settling::Pending | Settling::Unsettled)

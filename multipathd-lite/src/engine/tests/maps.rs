@@ -198,3 +198,37 @@ fn a_map_that_was_never_ours_is_left_alone() {
     assert_eq!(stage.engine.model().maps.len(), 1);
     assert!(stage.orders().is_empty());
 }
+
+/// With a thousand new paths maps were made of those that had been checked within a second, and
+/// loaded again for each of the others.
+#[test]
+fn a_map_waits_for_the_checks_of_its_paths_while_checks_go_on() {
+    let mut stage = Stage::empty();
+    let scanned = Scanned {
+        paths: (0..3).map(found).collect(),
+        ..Scanned::default()
+    };
+    stage.handle(Event::Scanned(Box::new(scanned)));
+    stage.check(0, CheckState::Up);
+    stage.pass(Duration::from_millis(900));
+    stage.check(1, CheckState::Up);
+    stage.pass(Duration::from_millis(900));
+    assert!(stage.orders().is_empty());
+    stage.check(2, CheckState::Up);
+    assert_eq!(stage.order().settle.len(), 3);
+}
+
+#[test]
+fn a_path_that_hangs_from_the_start_is_not_waited_for_long() {
+    let mut stage = Stage::empty();
+    let scanned = Scanned {
+        paths: (0..2).map(found).collect(),
+        ..Scanned::default()
+    };
+    stage.handle(Event::Scanned(Box::new(scanned)));
+    stage.check(0, CheckState::Up);
+    stage.pass(Duration::from_millis(999));
+    assert!(stage.orders().is_empty());
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(stage.order().settle, [path(0)]);
+}

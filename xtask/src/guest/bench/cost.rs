@@ -37,6 +37,12 @@ pub(super) fn cpu(pid: u32) -> Duration {
     Duration::from_millis(ticks * MS_PER_TICK)
 }
 
+/// How many uevents the kernel has sent since it started.
+pub(super) fn uevents() -> u64 {
+    let count = fs::read_to_string("/sys/kernel/uevent_seqnum").unwrap_or_default();
+    count.trim().parse().unwrap_or(0)
+}
+
 /// Who has taken how much processor time, by the names of programs and of the kernel's threads.
 #[derive(Debug, Default)]
 pub(super) struct Census(BTreeMap<String, u64>);

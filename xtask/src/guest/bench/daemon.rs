@@ -53,7 +53,7 @@ pub(super) struct Daemon {
 impl Daemon {
     /// Starts it where there are no maps; how long it took to make them all.
     pub(super) fn start(program: Program, stage: &Stage) -> Result<(Self, Duration)> {
-        let before = Census::take();
+        let (before, uevents) = (Census::take(), cost::uevents());
         let begun = Instant::now();
         let daemon = Self::spawn(program)?;
         until_within(PATIENCE, "all maps", || {
@@ -61,7 +61,10 @@ impl Daemon {
         })?;
         let took = begun.elapsed();
         let busy = Census::take().since(&before);
-        daemon.say(&format!("{:.1} s, of which {busy}", took.as_secs_f64()));
+        let (seconds, uevents) = (took.as_secs_f64(), cost::uevents() - uevents);
+        daemon.say(&format!(
+            "{seconds:.1} s, of which {busy}; {uevents} uevents"
+        ));
         daemon.await_all(stage)?;
         // What udev still has to do is nobody's cost.
         stage.settle()?;
