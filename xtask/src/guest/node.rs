@@ -83,9 +83,15 @@ impl Node {
     /// A command on that node.
     #[must_use]
     pub fn command(&self, program: &str) -> Run {
+        let program = std::iter::once(program.to_owned());
+        Run::new("nsenter").args(self.entry().into_iter().chain(program))
+    }
+
+    /// How `nsenter` gets there.
+    pub(super) fn entry(&self) -> Vec<String> {
         let target = format!("--target={}", self.sleeper.id());
-        let options = ["--mount", "--net", "--root", "--wd", "--", program];
-        Run::new("nsenter").args([target.as_str()].into_iter().chain(options))
+        let options = [&target, "--mount", "--net", "--root", "--wd", "--"];
+        options.map(str::to_owned).to_vec()
     }
 }
 
@@ -112,7 +118,8 @@ if [ "$0" = fresh ]; then
     for folder in dev proc sys mnt/lab; do mount --rbind /$folder $folder; done
     mount -t tmpfs tmpfs run
     mount -t tmpfs tmpfs tmp
-    mkdir run/lock
+    mkdir run/lock run/udev
+    mount --rbind /run/udev run/udev
     rm -f usr/local/bin/*
     echo ready
     exec chroot . sleep infinity >/dev/null

@@ -38,6 +38,8 @@ pub const PACKAGES: &[&str] = &[
     // The independent witness, and the implementation to compare with.
     "multipath-tools",
     "sg3-utils",
+    // The service manager that starts ours.
+    "systemd",
     // Ours are installed beside it, and their manual is read. dpkg wants to find ldconfig.
     "dpkg",
     "libc-bin",

@@ -38,6 +38,7 @@ mod daemon_mistakes;
 mod daemon_paths;
 mod daemon_queueing;
 mod daemon_returns;
+mod daemon_service;
 mod daemon_sessions;
 mod daemon_socket;
 mod daemon_verbs;
