@@ -39,6 +39,72 @@ fn paths_in_standby_carry_registrations_and_take_over() -> Result {
     Ok(())
 }
 
+/// The target alone says how good its ports are: the kernel's ALUA handler would tell it to make
+/// those the best to which the map moves.
+#[test]
+fn the_best_group_is_used_again_as_configured() -> Result {
+    let lab = Lab::alone("litefailback")?;
+    let lun = lab.lun(Fabric::Loop, 4)?;
+    let (first, second) = lun.paths().split_at(2);
+    for (id, paths, state) in [
+        (1, first, PortState::Optimized),
+        (2, second, PortState::NonOptimized),
+    ] {
+        // Before its ports are asked: what they say of that then stays with the group.
+        let group = lun.port_group(id, paths)?;
+        group.forbid_explicit()?;
+        group.set_state(state)?;
+        paths.iter().try_for_each(Nexus::refresh)?;
+    }
+    let node = Node::on(&lab, lun, &config("failback immediate\n"))?;
+    node.await_groups("AE")?;
+    fail_over(&node)?;
+    node.await_groups("AE")?;
+    let configure = |lines: &str| node.daemon.reconfigure(&lab, &config(lines));
+    configure("failback manual\n")?;
+    fail_over(&node)?;
+    assert_eq!(node.groups()?, "EA");
+    let reload = format!("reload map {}", node.map);
+    assert_eq!(node.daemon.ask(&reload)?.stdout, "ok\n");
+    assert!(node.writes()?);
+    assert_eq!(node.groups()?, "EA", "another table is no reason to move");
+    configure("failback 1\n")?;
+    node.await_groups("AE")?;
+    configure("failback followover\n")?;
+    // As if another node had moved the array over: that it is worse is nobody's business here.
+    run("dmsetup", ["message", &node.map, "0", "switch_group 2"])?.succeeded()?;
+    node.await_groups("EA")?;
+    fail_over(&node)?;
+    node.await_groups("AE")?;
+    group_as_configured(&node, &configure)
+}
+
+/// Paths of one node, of one priority, alone, all together.
+fn group_as_configured(node: &Node, configure: &impl Fn(&str) -> Result) -> Result {
+    for (policy, groups) in [
+        ("failover", 4),
+        ("multibus", 1),
+        ("group_by_prio", 2),
+        ("group_by_tpg", 2),
+    ] {
+        configure(&format!("path_grouping_policy {policy}\n"))?;
+        node.await_table(&format!(" 1 alua {groups} 1 service-time 0 "))?;
+        assert_eq!(node.active()?, 4);
+    }
+    Ok(())
+}
+
+/// Both paths of the first group go, I/O makes the kernel use the second, and they return.
+fn fail_over(node: &Node) -> Result {
+    let (first, _) = node.lun.paths().split_at(2);
+    first.iter().try_for_each(Nexus::set_offline)?;
+    node.await_active(2)?;
+    assert!(node.writes()?);
+    node.await_groups("EA")?;
+    first.iter().try_for_each(Nexus::set_running)?;
+    node.await_active(4)
+}
+
 /// A map of four paths, the last two of which are in a group of their own.
 fn two_groups(lab: &Lab, second: PortState, lines: &str) -> Result<(Node, PortGroup)> {
     let lun = lab.lun(Fabric::Loop, 4)?;
@@ -79,6 +145,35 @@ impl Node {
                 let found = paths.lines().filter(|line| **line == expected).count();
                 Ok((found == count).then_some(()))
             }))
+    }
+
+    /// Waits until the kernel's groups are in these states: it moves with the next I/O.
+    fn await_groups(&self, states: &str) -> Result {
+        let mut status = String::new();
+        let what = format!("the groups to be {states}");
+        let waited = until(&what, || {
+            assert!(self.writes()?);
+            status = self.status()?;
+            Ok((self.groups()? == states).then_some(()))
+        });
+        self.daemon
+            .explain(waited.inspect_err(|_| eprintln!("the status is {status}")))
+    }
+
+    /// The kernel's state of each group: `A` for the one in use.
+    fn groups(&self) -> Result<String> {
+        let status = self.status()?;
+        let words: Vec<&str> = status.split_whitespace().collect();
+        // A path has such a letter as well, behind its number.
+        let is_group = |window: &&[&str]| {
+            matches!(window, [_, "A" | "E" | "D", "0", _, _, path] if path.contains(':'))
+                && !window[0].contains(':')
+        };
+        Ok(words
+            .windows(6)
+            .filter(is_group)
+            .map(|window| window[1])
+            .collect())
     }
 
     /// Whether a write through the map succeeds.
