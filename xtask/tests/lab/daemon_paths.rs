@@ -102,26 +102,37 @@ fn a_path_that_returns_under_exclusive_access_carries_writes() -> Result {
     Ok(())
 }
 
+/// However it was away.
 #[test]
-fn a_path_whose_link_was_down_returns_as_this_node_is() -> Result {
+fn a_path_returns_as_this_node_is_then() -> Result {
     let lab = Lab::alone("litelink")?;
     let node = Node::new(&lab, 2)?;
+    go_and_return(&node, Nexus::link_down, Nexus::link_up)?;
+    go_and_return(&node, Nexus::set_offline, Nexus::set_running)?;
+    go_and_return(&node, Nexus::delete, Nexus::rescan)
+}
+
+fn go_and_return(
+    node: &Node,
+    lose: fn(&Nexus) -> Result,
+    bring_back: fn(&Nexus) -> Result,
+) -> Result {
     let path = &node.lun.paths()[0];
-    let down_and_up = |meanwhile: &dyn Fn() -> Result| -> Result {
-        path.link_down()?;
+    let away_and_back = |meanwhile: &dyn Fn() -> Result| -> Result {
+        lose(path)?;
         node.await_active(1)?;
         meanwhile()?;
-        path.link_up()?;
+        bring_back(path)?;
         node.await_active(2)
     };
-    // Never registered: nothing is anybody's business.
-    down_and_up(&|| Ok(()))?;
+    // Not registered: nothing is anybody's business.
+    away_and_back(&|| Ok(()))?;
     node.assert_keys(&[NONE; 2])?;
     node.persist("-G -S a")?;
-    down_and_up(&|| node.persist("-I -S c").map(drop))?;
+    away_and_back(&|| node.persist("-I -S c").map(drop))?;
     node.assert_keys(&[NEW; 2])?;
     // Unregistered meanwhile: the path comes back without a key.
-    down_and_up(&|| node.persist("-G -K c -S 0").map(drop))?;
+    away_and_back(&|| node.persist("-G -K c -S 0").map(drop))?;
     node.assert_keys(&[NONE; 2])
 }
 
