@@ -1,6 +1,7 @@
 //! SCSI persistent reservations on a dm-multipath map, as if it were one disk.
 //!
 //! * [`Device`] is the library: open a map, [run](Device::run) a [`pr_policy::Request`].
+//! * [`Device::rehearse`] tells how a request would go, and changes nothing.
 //! * [`cli`] is the command `mpathpersist`, texts and exit statuses included.
 //! * [`view`] is everything about a map without touching it, [`overview`] shows it.
 //! * [`sandbox`] is a simulated SAN in a folder, for trying all that out.
