@@ -42,9 +42,9 @@ pub struct Scale {
     /// Instead of all that, which system calls the daemons make until all maps are there
     #[arg(long)]
     trace: bool,
-    /// fence_mpath's whole cycle instead, with 2 and with 32 disks
-    #[arg(long)]
-    fence: bool,
+    /// Instead of all that, fence_mpath's whole cycle with so many disks, as in 2,32
+    #[arg(long, value_name = "DISKS", value_delimiter = ',')]
+    fence: Vec<usize>,
 }
 
 impl Scale {
@@ -59,7 +59,8 @@ impl Scale {
         ];
         arguments.extend(self.only_ours.then(|| "--only-ours".to_owned()));
         arguments.extend(self.trace.then(|| "--trace".to_owned()));
-        arguments.extend(self.fence.then(|| "--fence".to_owned()));
+        let fence = self.fence.iter().map(|disks| format!("--fence={disks}"));
+        arguments.extend(fence);
         arguments
     }
 }
@@ -70,8 +71,8 @@ impl Scale {
 /// If the guest does not get that far. No figure is an error.
 pub fn run(scale: &Scale) -> Result {
     let lab = Lab::alone("bench")?;
-    if scale.fence {
-        return fence::run(&lab, scale.rounds);
+    if !scale.fence.is_empty() {
+        return fence::run(&lab, &scale.fence, scale.rounds);
     }
     lab.write_config(CONFIG)?;
     let stage = Stage::make(&lab, scale.maps, scale.hanging.min(scale.maps))?;
