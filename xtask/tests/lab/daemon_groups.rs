@@ -29,7 +29,7 @@ fn paths_in_standby_carry_registrations_and_take_over() -> Result {
     // While the array changes over its paths are neither good nor bad.
     let changing = group.change_slowly(PortState::NonOptimized, CHANGE)?;
     node.await_checks("i/o pending", 2)?;
-    assert_eq!(node.active()?, 4);
+    assert_eq!(node.active()?, 4, "{}", node.daemon.log());
     let changed = changing.join();
     changed.map_err(|_| Error::unexpected("the change panicked"))??;
     node.await_checks("ready", 4)?;
