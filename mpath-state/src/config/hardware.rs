@@ -54,7 +54,6 @@ devices {
     vendor "^EMC"
     product "^SYMMETRIX"
     path_grouping_policy multibus
-    no_path_retry 6
   }
   device {
     vendor "^DGC"
