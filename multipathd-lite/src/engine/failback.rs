@@ -52,23 +52,26 @@ impl Engine {
         }));
     }
 
-    /// Notes whether one of these paths, which have just been reinstated, is the first that works
-    /// in its group.
-    pub(super) fn note_returned_groups(&mut self, wwid: &str, reinstated: &[DeviceNumber]) {
-        let Some(map) = self.model.maps.get(wwid) else {
-            return;
-        };
-        let is_active = |device: &DeviceNumber| {
-            let path = self.model.paths.get(device);
-            path.is_some_and(|path| path.dm_state == Some(PathState::Active))
-        };
-        let has_returned = |group: &Group| {
-            let mut paths = group.paths.iter();
-            paths.any(|path| reinstated.contains(path)) && !group.paths.iter().any(is_active)
-        };
-        if map.groups.iter().any(has_returned) {
+    /// The groups of a map of which the kernel uses no path.
+    pub(super) fn dead_groups(&self, wwid: &str) -> Vec<Vec<DeviceNumber>> {
+        let groups = self.model.maps.get(wwid).into_iter();
+        let groups = groups.flat_map(|map| &map.groups);
+        let has_failed = |device| self.dm_state_of(device) == Some(PathState::Failed);
+        let dead = groups.filter(|group| group.paths.iter().all(|path| has_failed(*path)));
+        dead.map(|group| group.paths.clone()).collect()
+    }
+
+    /// Notes whether the kernel uses a path again of one of these groups. By what was read, not by
+    /// what was asked for: it may have been read before the answer came.
+    pub(super) fn note_returned_groups(&mut self, wwid: &str, dead: &[Vec<DeviceNumber>]) {
+        let is_active = |path: &DeviceNumber| self.dm_state_of(*path) == Some(PathState::Active);
+        if dead.iter().flatten().any(is_active) {
             self.maps.of(wwid).has_group_returned = true;
         }
+    }
+
+    fn dm_state_of(&self, device: DeviceNumber) -> Option<PathState> {
+        self.model.paths.get(&device)?.dm_state
     }
 
     /// The number of the best group that works, counted from 1, if another one is in use.

@@ -31,7 +31,9 @@ impl Engine {
         let rules = self.rules_of(&wwid);
         let priorities = |devices: &[DeviceNumber]| self.mean_priority(devices);
         let groups = groups(&found, priorities);
+        let dead = self.dead_groups(&wwid);
         let failed = self.take_states(&wwid, &found);
+        self.note_returned_groups(&wwid, &dead);
         let map = self.model_mut().maps.entry(wwid.clone());
         let map = Arc::make_mut(map.or_insert_with(|| Arc::new(Map::new(&wwid, ""))));
         map.path_faults += u32::try_from(failed.len()).unwrap_or(u32::MAX);

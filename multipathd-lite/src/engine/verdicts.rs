@@ -18,7 +18,6 @@ impl Engine {
     pub(super) fn work_done(&mut self, report: WorkReport) {
         let wwid = report.wwid.clone();
         self.end_work(&report);
-        self.note_returned_groups(&wwid, &report.reinstated);
         if report.is_recovered {
             // What was cut off may have taken registrations away that it was to bring back.
             for device in self.members_by_wwid(&wwid) {
