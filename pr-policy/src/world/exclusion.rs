@@ -15,28 +15,30 @@ use scsi_pr::device_server::Quirks;
 pub enum Exclusion {
     /// Another node preempts one that holds the reservation and changes its key: the device
     /// changes one nexus at a time, and the holder may have the other of the two keys then. So
-    /// there is no reservation to take, although a path has the key (P1).
+    /// there is no reservation to take, although a path has the key (P1). What follows from that
+    /// breaks others (P2, P3).
     TakingFromHolderDuringChange,
     /// Another node preempts the new key of one that changes its key and has a path out of reach
-    /// with the old one: nobody is left to purge that (P4).
+    /// with the old one: nobody is left to purge that (P4). A preemption that hits only what was
+    /// left leaves this node in (P3), and what nobody heard of is charged to others (P5).
     TakingNewKeyWithDeadPaths,
     /// The program is killed while it registers, and after another node has taken registrations
     /// away: nothing that outlives it says that the paths which registered later must not have
-    /// (P3).
+    /// (P1, P3).
     CrashAfterTakingDuringRegister,
     /// A path dies while this node registers, or settles that path, and after another one has
     /// taken registrations away: if it was the only one to register later, nobody is left to purge
     /// it (P4).
     LossAfterTakingDuringRegister,
     /// A path dies while this node puts back a registration that the device has no room for: the
-    /// others are unregistered then, and nobody is left to purge it (P4).
+    /// others are unregistered then, and nobody is left to purge it. Seen as P2 and P3.
     LossWithoutRoom,
     /// PREEMPT or CLEAR without an answer, and its victim leaves meanwhile, or another node removes
-    /// it, or the sender: nothing tells who of them was first (P1).
+    /// it, or the sender: nothing tells who of them was first (P1, P2, P3).
     SilentTakingAmongOthers,
     /// A path dies while this node unregisters, or registers and is killed, on a device that does
     /// not tell whose the registrations are: it is not known before that it will have to be purged,
-    /// and after a crash not which paths had registered (P4).
+    /// and after a crash not which paths had registered (P3, P4).
     LossOnUncounted,
     /// Another node shuts this one out while it takes over, or a path returns, and one port has all
     /// paths of this node, on a device that registers for all target ports: the first path that is
