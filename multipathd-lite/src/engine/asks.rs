@@ -140,6 +140,7 @@ impl Engine {
 
     fn remember(&mut self, map: &Map, fact: Fact) {
         let name = map.name.clone();
+        self.maps.of(&*map.wwid).unwritten += 1;
         self.errand(&map.wwid, Deed::Remember { name, fact }, None);
     }
 
@@ -249,6 +250,10 @@ impl Engine {
     fn wait_for_work(&mut self, wwid: &str, reply: ReplyTo) {
         let notes = self.maps.of(wwid);
         notes.rest_until = None;
+        if notes.unwritten > 0 {
+            notes.waiting.push(reply);
+            return;
+        }
         if notes.is_busy {
             // What is under way may have begun too early to count.
             notes.waiting.push(reply);
@@ -292,6 +297,9 @@ impl Engine {
                 Deed::Message { .. } | Deed::Remember { .. } | Deed::Limit { .. } => {}
             }
         }
+        if let Deed::Remember { .. } = deed {
+            self.written(wwid.unwrap_or_default());
+        }
         if let Deed::Message { .. } = deed {
             for device in wwid
                 .map(|wwid| self.members_by_wwid(wwid))
@@ -304,6 +312,21 @@ impl Engine {
         }
         self.answers
             .extend(reply_to.map(|reply_to| (reply_to, reply)));
+    }
+
+    /// What a client has told is written down: now the map can be worked on by it.
+    fn written(&mut self, wwid: &str) {
+        let notes = self.maps.of(wwid);
+        notes.unwritten = notes.unwritten.saturating_sub(1);
+        if notes.unwritten > 0 {
+            return;
+        }
+        self.doubtful.insert(wwid.to_owned());
+        if !notes.is_busy {
+            for reply in std::mem::take(&mut notes.waiting) {
+                self.wait_for_work(wwid, reply);
+            }
+        }
     }
 }
 

@@ -133,7 +133,8 @@ impl Engine {
     pub(super) fn plan(&mut self, wwid: &str) {
         let now = self.now;
         let notes = self.maps.of(wwid);
-        if notes.is_busy || notes.rest_until.is_some_and(|until| until > now) {
+        let is_resting = notes.rest_until.is_some_and(|until| until > now);
+        if notes.is_busy || notes.unwritten > 0 || is_resting {
             return;
         }
         if let Some(until) = self.first_checks_end(wwid) {

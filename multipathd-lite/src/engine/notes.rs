@@ -22,6 +22,9 @@ pub(super) struct Notes<K, V> {
 pub(super) struct MapNotes {
     /// Somebody is at work on it.
     pub(super) is_busy: bool,
+    /// So much of what clients have told is not written down yet: who works on the map goes by
+    /// what is.
+    pub(super) unwritten: usize,
     /// A killed process has left something behind.
     pub(super) has_leftover: bool,
     /// The reservation is to be read.

@@ -3,6 +3,7 @@
 mod looking;
 mod maps;
 
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
@@ -23,7 +24,7 @@ use crate::event::{BooksRead, Checked, Event, MapsRead, Scanned};
 use crate::model::{CheckState, Settling};
 use crate::rules::Rules;
 use crate::tasks::{
-    Deed, FoundMap, FoundPath, Question, ReadOrder, Task, WorkOrder, WorkReport, table,
+    Deed, Fact, FoundMap, FoundPath, Question, ReadOrder, Task, WorkOrder, WorkReport, table,
 };
 
 const WWID: &str = "36001405000000000000000000000000";
@@ -279,11 +280,28 @@ impl Stage {
     }
 
     fn ask(&mut self, command: Command) -> Option<Reply> {
+        self.begin_to_ask(command).try_recv().ok()
+    }
+
+    fn begin_to_ask(&mut self, command: Command) -> Receiver<Reply> {
         let (sender, receiver) = std::sync::mpsc::channel();
         let reply = ReplyTo::new(move |reply| sender.send(reply).unwrap());
         self.handle(Event::Asked(Ask { command, reply }));
         self.answers();
-        receiver.try_recv().ok()
+        receiver
+    }
+
+    /// The one thing that was told is on the disk.
+    fn written(&mut self) {
+        self.handle(Event::ErrandDone {
+            wwid: Some(WWID.to_owned()),
+            deed: Deed::Remember {
+                name: "mpatha".to_owned(),
+                fact: Fact::NotRegistered,
+            },
+            reply: Reply::Ok,
+            reply_to: None,
+        });
     }
 
     fn answers(&mut self) {
@@ -448,13 +466,7 @@ fn a_path_that_mpathpersist_did_not_reach_is_kept_from_io() {
 fn a_client_waits_for_the_end_of_the_work() {
     let mut stage = Stage::new(2, PrStatus::Set);
     let reload = || Command::Map(Verb::Reload, "dm-0".to_owned());
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let reply = ReplyTo::new(move |reply| sender.send(reply).unwrap());
-    stage.handle(Event::Asked(Ask {
-        command: reload(),
-        reply,
-    }));
-    stage.answers();
+    let receiver = stage.begin_to_ask(reload());
     assert!(receiver.try_recv().is_err());
     let order = stage.order();
     stage.carry_out(&order, Verdict::Kept);
@@ -614,7 +626,37 @@ fn a_node_that_unregisters_takes_the_keys_off_all_paths() {
         stage.engine.model().maps[WWID].pr.registered,
         PrStatus::Unset
     );
+    assert_eq!(stage.orders().len(), 0, "before it is written down");
+    stage.written();
     assert_eq!(stage.order().settle, [path(0), path(1)]);
+}
+
+/// Who works on the map reads what is written down, not what was told.
+#[test]
+fn what_was_told_is_written_down_before_anybody_acts_on_it() {
+    let mut stage = Stage::new(2, PrStatus::Set);
+    let reinstate = Command::Path(Verb::Reinstate, "8:16".to_owned());
+    let first = stage.begin_to_ask(reinstate.clone());
+    let early = stage.order();
+    stage.registered = PrStatus::Unset;
+    let unset = Command::UnsetPrStatus("mpatha".to_owned());
+    assert_eq!(stage.ask(unset), Some(Reply::Ok));
+    stage.registered = PrStatus::Set;
+    stage.carry_out(&early, Verdict::Kept);
+    assert_eq!(stage.settling(1), Settling::Pending);
+    stage.answers();
+    assert_eq!(first.try_recv(), Ok(Reply::Ok));
+    let second = stage.begin_to_ask(reinstate);
+    assert_eq!(stage.orders().len(), 0, "before it is written down");
+    stage.registered = PrStatus::Unset;
+    stage.written();
+    let order = stage.order();
+    assert_eq!(order.settle, [path(0), path(1)]);
+    assert!(second.try_recv().is_err());
+    stage.carry_out(&order, Verdict::Unregistered);
+    stage.answers();
+    assert_eq!(second.try_recv(), Ok(Reply::Ok));
+    assert_eq!(stage.settling(1), Settling::Settled);
 }
 
 /// A scan that ended at the same moment made the daemon idle again, and it never ended.
