@@ -40,6 +40,7 @@ mod witness;
 mod witness_text;
 mod writer;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -60,7 +61,7 @@ pub use systemd::Systemd;
 pub use udev::WithoutUdev;
 pub use wait::until;
 pub use witness::{Answer, Keys, Registration, Reservation, Witness};
-pub use writer::Writer;
+pub use writer::{Writer, Written};
 
 /// A scenario's claim on the guest.
 #[derive(Debug)]
@@ -78,6 +79,12 @@ enum Claim {
 
 /// Scenarios beside each other, or one that has the guest to itself.
 static CLAIMS: RwLock<()> = RwLock::new(());
+
+/// Says what a scenario has measured, also if it succeeds: cargo's tests keep what they print to
+/// themselves then.
+pub fn tell(seen: &str) {
+    let _ = writeln!(std::io::stderr(), "seen: {seen}");
+}
 
 impl Lab {
     /// Claims the guest together with other scenarios. `name` is the scenario's own (letters and

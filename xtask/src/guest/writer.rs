@@ -1,11 +1,12 @@
-//! A process that writes to a disk all the time, past all caches: what a node that was shut out
-//! must not succeed in, not even once.
+//! Somebody who writes to a disk all the time, past all caches: what a node that was shut out must
+//! not succeed in, not even once, and what one that is let in must not be disturbed in.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::until;
 use crate::error::{Context, Result};
@@ -17,20 +18,33 @@ pub struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What a writer has met.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    /// The writes that succeeded.
+    pub done: u64,
+    /// Those that did not.
+    pub failed: u64,
+    /// How long the longest of them took.
+    pub longest: Duration,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     begun: AtomicU64,
     done: AtomicU64,
     failed: AtomicU64,
+    longest_us: AtomicU64,
     is_over: AtomicBool,
 }
 
 impl Writer {
-    /// Writes the first block of a device again and again.
+    /// Writes the first block of a device again and again, with these pauses: one that never rests
+    /// takes the emulated processors from all others.
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub fn start(device: &str) -> Result<Self> {
+    pub fn start(device: &str, pause: Duration) -> Result<Self> {
         let file = OpenOptions::new()
             .write(true)
             .custom_flags(O_DIRECT)
@@ -38,25 +52,30 @@ impl Writer {
             .context(|| format!("cannot open {device}"))?;
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
-        let thread = std::thread::spawn(move || {
-            let memory = vec![0_u8; 2 * BLOCK];
-            let start = memory.as_ptr().align_offset(BLOCK);
-            let block = memory.get(start..start + BLOCK).unwrap_or_default();
-            while !shared.is_over.load(Ordering::SeqCst) {
-                shared.begun.fetch_add(1, Ordering::SeqCst);
-                let written = file.write_all_at(block, 0);
-                let count = if written.is_ok() {
-                    &shared.done
-                } else {
-                    &shared.failed
-                };
-                count.fetch_add(1, Ordering::SeqCst);
-            }
-        });
+        let thread = std::thread::spawn(move || write(&file, &shared, pause));
         Ok(Self {
             counts,
             thread: Some(thread),
         })
+    }
+
+    /// Ends it, and tells what it has met.
+    #[must_use]
+    pub fn stop(mut self) -> Written {
+        self.end();
+        let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+        Written {
+            done: count(&self.counts.done),
+            failed: count(&self.counts.failed),
+            longest: Duration::from_micros(count(&self.counts.longest_us)),
+        }
+    }
+
+    fn end(&mut self) {
+        self.counts.is_over.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 
     /// How many writes have succeeded, once whatever was begun before this call has ended.
@@ -87,9 +106,28 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.counts.is_over.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        self.end();
+    }
+}
+
+fn write(file: &File, counts: &Counts, pause: Duration) {
+    let memory = vec![0_u8; 2 * BLOCK];
+    let start = memory.as_ptr().align_offset(BLOCK);
+    let block = memory.get(start..start + BLOCK).unwrap_or_default();
+    while !counts.is_over.load(Ordering::SeqCst) {
+        counts.begun.fetch_add(1, Ordering::SeqCst);
+        let began = Instant::now();
+        let written = file.write_all_at(block, 0);
+        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        counts.longest_us.fetch_max(took, Ordering::SeqCst);
+        let count = if written.is_ok() {
+            &counts.done
+        } else {
+            &counts.failed
+        };
+        count.fetch_add(1, Ordering::SeqCst);
+        if !pause.is_zero() {
+            std::thread::park_timeout(pause);
         }
     }
 }

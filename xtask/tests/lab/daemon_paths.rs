@@ -143,7 +143,7 @@ fn a_node_that_was_preempted_stays_out() -> Result {
     let node = Node::new(&lab, 4)?;
     node.persist("-G -S a")?;
     node.persist("-R -K a -T 5")?;
-    let writer = Writer::start(&format!("/dev/mapper/{}", node.map))?;
+    let writer = Writer::start(&format!("/dev/mapper/{}", node.map), Duration::ZERO)?;
     let paths = node.lun.paths();
     paths[1].set_offline()?;
     paths[2].delete()?;

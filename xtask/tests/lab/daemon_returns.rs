@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use xtask::error::Result;
-use xtask::guest::{Answer, DEFAULT_CONFIG, Fabric, Lab, Nexus, run, until};
+use xtask::guest::{Answer, DEFAULT_CONFIG, Fabric, Lab, Nexus, run, tell, until};
 
 use crate::daemon_paths::Node;
 use crate::persist::{NONE, OURS, THEIRS};
@@ -64,7 +64,9 @@ impl Returns<'_> {
         }
         times.sort_unstable();
         let median = times[ROUNDS / 2];
-        eprintln!("{what}: key registered and reinstated after {median:?} of {times:?}");
+        tell(&format!(
+            "{what}: key registered and reinstated after {median:?} of {times:?}"
+        ));
         assert!(median <= LATE, "{what}: {times:?}");
         Ok(())
     }

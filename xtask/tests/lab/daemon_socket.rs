@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use xtask::error::{Context, Error, Result};
 use xtask::guest::{
-    DEFAULT_CONFIG, Fabric, Finished, Lab, Lun, Multipathd, Nexus, Run, run, until,
+    DEFAULT_CONFIG, Fabric, Finished, Lab, Lun, Multipathd, Nexus, Run, run, tell, until,
 };
 
 #[test]
@@ -357,10 +357,10 @@ fn nobody_waits_for_hanging_paths_or_hostile_clients() -> Result {
     }
     node.lun.paths().iter().try_for_each(Nexus::resume)?;
     times.sort_unstable();
-    eprintln!(
-        "show maps while all paths hang: median {:?}, slowest {:?}",
-        times[10], times[19]
-    );
+    let (median, slowest) = (times[10], times[19]);
+    tell(&format!(
+        "show maps while all paths hang: median {median:?}, slowest {slowest:?}"
+    ));
     assert!(times[19] < BUSY, "{times:?}");
     Ok(())
 }
