@@ -21,10 +21,20 @@ pub(crate) fn required_text(path: &Path) -> io::Result<String> {
 
 /// The bytes of an attribute.
 pub(crate) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_ATTRIBUTE)
-        .read_to_end(&mut bytes)?;
+    let mut file = File::open(path)?;
+    let mut first = [0; USUAL];
+    let length = loop {
+        match file.read(&mut first) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    let mut bytes = first.get(..length).unwrap_or_default().to_vec();
+    // What does not fill the room is all there is: the kernel gives as much as it can at once.
+    if length == USUAL {
+        file.take(MAX_ATTRIBUTE - USUAL as u64)
+            .read_to_end(&mut bytes)?;
+    }
     Ok(bytes)
 }
 
@@ -62,8 +72,27 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// Nearly all attributes are shorter. Some are read for each path every few seconds, so that a
+/// second system call which says that this was the end would count.
+const USUAL: usize = 128;
 /// Pages of vital product data have a 16-bit length behind a head of 4 bytes; all other
 /// attributes are at most a page of memory.
 const MAX_ATTRIBUTE: u64 = 4 + 0xffff;
 /// More than a port has phys or a machine has loopback targets.
 const MAX_ENTRIES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_of_any_length_are_read_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("attribute");
+        for length in [0, 1, USUAL - 1, USUAL, USUAL + 1, 4 * USUAL] {
+            let written: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+            fs::write(&path, &written).unwrap();
+            assert_eq!(bytes(&path).unwrap(), written);
+        }
+    }
+}

@@ -418,6 +418,9 @@ fn what_changes_is_read_alone() {
     assert_eq!(read_handler(&tree.roots, device).as_deref(), Some("alua"));
     let access = read_access(&tree.roots, device);
     assert_eq!(access, (Some(AccessState::STANDBY), Some(true)));
+    tree.add(&format!("{PLAIN_FOLDER}/access_state\tactive/optimized\\n"));
+    let access = read_access(&tree.roots, device);
+    assert_eq!(access, (Some(AccessState::OPTIMIZED), None));
     tree.add(&format!("{PLAIN_FOLDER}/dh_state\tdetached\\n"));
     assert_eq!(read_handler(&tree.roots, device), None);
 }

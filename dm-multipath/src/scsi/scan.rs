@@ -55,10 +55,15 @@ pub fn read_handler(roots: &Roots, device: DeviceNumber) -> Option<String> {
         .filter(|state| state != "detached")
 }
 
-/// How the array says now that a disk can be used through this path, and whether it prefers it.
+/// How the array says now that a disk can be used through this path, and whether it prefers it:
+/// that is not read of a path that is optimized, which is as good as they get.
 pub fn read_access(roots: &Roots, device: DeviceNumber) -> (Option<AccessState>, Option<bool>) {
     let folder = block_link(roots, device).join("device");
     let text = |name: &str| sysfs::text(&folder.join(name));
-    let state = text("access_state").map(|state| AccessState(state.into()));
-    (state, text("preferred_path").map(|text| text == "1"))
+    let Some(state) = text("access_state").map(|state| AccessState(state.into())) else {
+        return (None, None);
+    };
+    let is_asked = state != AccessState::OPTIMIZED;
+    let preferred = is_asked.then(|| text("preferred_path")).flatten();
+    (Some(state), preferred.map(|text| text == "1"))
 }

@@ -163,13 +163,10 @@ impl Engine {
     fn is_routine(&self, path: &Path, checked: &Checked) -> bool {
         let notes = path.map().and_then(|wwid| self.maps.get(wwid));
         let registrations = notes.and_then(|notes| notes.registrations);
-        let (access, preferred) = &checked.access;
-        let is_liked_as_before = access.is_none()
-            || (path.scsi.access_state == *access && path.scsi.preferred == *preferred);
         let is_as_before = path.check == checked.state
             && path.message == checked.message
             && (checked.registrations.is_none() || checked.registrations == registrations)
-            && is_liked_as_before;
+            && is_liked_as_before(path, &checked.access);
         is_as_before
             && checked.state.is_usable()
             && checked.attention.is_none()
@@ -223,17 +220,12 @@ impl Engine {
     fn liked(&mut self, device: DeviceNumber, access: &(Option<AccessState>, Option<bool>)) {
         let (state, preferred) = access;
         let known = self.model.paths.get(&device);
-        let is_same = |path: &Arc<Path>| {
-            path.scsi.access_state == *state && path.scsi.preferred == *preferred
-        };
-        if state.is_none() || known.is_none_or(is_same) {
-            return;
-        }
-        let Some(mut scsi) = known.map(|path| path.scsi.clone()) else {
+        let Some(known) = known.filter(|path| !is_liked_as_before(path, access)) else {
             return;
         };
+        let mut scsi = known.scsi.clone();
         scsi.access_state.clone_from(state);
-        scsi.preferred = *preferred;
+        scsi.preferred = preferred.or(scsi.preferred);
         let priority = self.priority(&scsi);
         if let Some(path) = self.path_mut(device) {
             path.scsi = scsi;
@@ -328,6 +320,16 @@ impl Engine {
         }
         self.maps.of(&*wwid).look_for_holder = true;
     }
+}
+
+/// What was not read is as before.
+fn is_liked_as_before(
+    path: &Path,
+    (state, preferred): &(Option<AccessState>, Option<bool>),
+) -> bool {
+    state.is_none()
+        || (path.scsi.access_state == *state
+            && (preferred.is_none() || path.scsi.preferred == *preferred))
 }
 
 /// What is left to go by where a path cannot be asked: what was known, and what the kernel says.

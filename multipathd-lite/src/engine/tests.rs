@@ -151,13 +151,8 @@ impl Stage {
 
     fn check_with(&mut self, number: u32, state: CheckState, attention: Option<UnitAttention>) {
         self.handle(Event::Checked(Checked {
-            device: path(number),
-            state,
-            message: String::new(),
             attention,
-            registrations: None,
-            access: (None, None),
-            is_pending: false,
+            ..checked(number, state)
         }));
     }
 
@@ -308,6 +303,19 @@ impl Stage {
         for (reply_to, reply) in self.engine.take_answers() {
             reply_to.answer(reply);
         }
+    }
+}
+
+/// The end of a check that has nothing else to say.
+fn checked(number: u32, state: CheckState) -> Checked {
+    Checked {
+        device: path(number),
+        state,
+        message: String::new(),
+        attention: None,
+        registrations: None,
+        access: (None, None),
+        is_pending: false,
     }
 }
 
@@ -543,13 +551,8 @@ fn registrations_are_counted_and_missing_ones_looked_into() {
     );
     let mut counted = |registrations| {
         stage.handle(Event::Checked(Checked {
-            device: path(0),
-            state: CheckState::Up,
-            message: String::new(),
-            attention: None,
             registrations: Some(registrations),
-            access: (None, None),
-            is_pending: false,
+            ..checked(0, CheckState::Up)
         }));
         stage.orders()
     };
@@ -557,6 +560,28 @@ fn registrations_are_counted_and_missing_ones_looked_into() {
     let orders = counted(1);
     assert_eq!(orders[0].settle, [path(0)]);
     assert!(orders[0].look_for_holder);
+}
+
+/// Whether the array prefers a path is not read where it does not matter.
+#[test]
+fn what_was_not_read_of_a_path_is_as_before() {
+    let mut stage = Stage::new(1, PrStatus::Unset);
+    let mut after = |access| {
+        stage.handle(Event::Checked(Checked {
+            access,
+            ..checked(0, CheckState::Up)
+        }));
+        let path = &stage.engine.model().paths[&path(0)];
+        (path.scsi.access_state.clone(), path.scsi.preferred)
+    };
+    let (best, other) = (Some(AccessState::OPTIMIZED), Some(AccessState::STANDBY));
+    assert_eq!(after((best.clone(), None)), (best.clone(), Some(false)));
+    assert_eq!(
+        after((other.clone(), Some(true))),
+        (other.clone(), Some(true))
+    );
+    assert_eq!(after((best.clone(), None)), (best.clone(), Some(true)));
+    assert_eq!(after((None, None)), (best, Some(true)));
 }
 
 /// When paths are checked, and this process is awake anyway.
@@ -713,13 +738,5 @@ fn a_path_that_cannot_be_asked_stays_what_it_was() {
 }
 
 fn up(number: u32) -> Event {
-    Event::Checked(Checked {
-        device: path(number),
-        state: CheckState::Up,
-        message: String::new(),
-        attention: None,
-        registrations: None,
-        access: (None, None),
-        is_pending: false,
-    })
+    Event::Checked(checked(number, CheckState::Up))
 }
