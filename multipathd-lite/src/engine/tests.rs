@@ -1,5 +1,6 @@
 //! The engine without a host: what is found and checked goes in by hand, orders come out.
 
+mod failback;
 mod looking;
 mod maps;
 
