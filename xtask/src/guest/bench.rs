@@ -7,6 +7,7 @@ mod commands;
 mod cost;
 mod daemon;
 mod fence;
+mod returns;
 mod stage;
 mod table;
 
@@ -115,6 +116,7 @@ struct Figures {
     resting: Vec<Duration>,
     hanging: Vec<Duration>,
     hanging_kib: u64,
+    returns: Vec<(&'static str, Vec<Duration>)>,
     commands: Commands,
 }
 
@@ -128,13 +130,20 @@ impl Figures {
         let commands = Commands::measure(program, stage, scale.rounds)?;
         std::thread::sleep(UNTIL_AT_REST);
         let cpu = daemon.cpu_of(idle)?;
-        daemon.say(&format!("{:.2} s of CPU time", cpu.as_secs_f64()));
         let memory = daemon.memory()?;
         let resting = daemon.show_maps(SHOWN)?;
         let cpu_registered = match program {
-            Program::Ours => Some(commands::while_registered(stage, || daemon.cpu_of(idle))?),
+            Program::Ours => Some(commands::while_registered(stage, || {
+                std::thread::sleep(UNTIL_AT_REST);
+                daemon.cpu_of(idle)
+            })?),
             Program::Distribution => None,
         };
+        let returns = returns::measure(program, stage, scale.rounds);
+        let returns = returns.unwrap_or_else(|error| {
+            daemon.say(&format!("a path does not come back: {error}"));
+            Vec::new()
+        });
         let end = daemon.end()?;
         let (mut daemon, restart) = Daemon::restart(program, stage)?;
         stage.hang()?;
@@ -154,6 +163,7 @@ impl Figures {
             resting,
             hanging,
             hanging_kib,
+            returns,
             commands,
         })
     }
@@ -162,7 +172,7 @@ impl Figures {
         let time = |name, duration: Duration| (name, Unit::Time, Some(duration.as_secs_f64()));
         let size = |name, kib: u64| (name, Unit::Mebibytes, Some(kib as f64 / 1024.0));
         let registered = self.cpu_registered.map(|cpu| cpu.as_secs_f64());
-        vec![
+        let mut rows = vec![
             time("start until all maps are made", self.start),
             time("start until all maps that exist are known", self.restart),
             time("SIGTERM to its end", self.end),
@@ -182,7 +192,10 @@ impl Figures {
                 "show maps while paths hang, 99 of 100",
                 percentile(&self.hanging, 99),
             ),
-        ]
+        ];
+        let returns = self.returns.iter();
+        rows.extend(returns.map(|(way, times)| time(way, median(times))));
+        rows
     }
 }
 

@@ -130,9 +130,15 @@ impl Daemon {
 
     /// The processor time that it takes while nothing happens.
     pub(super) fn cpu_of(&self, time: Duration) -> Result<Duration> {
-        let before = cost::cpu(self.process.id());
+        let (before, all) = (cost::cpu(self.process.id()), Census::take());
         std::thread::sleep(time);
-        Ok(cost::cpu(self.process.id()).saturating_sub(before))
+        let took = cost::cpu(self.process.id()).saturating_sub(before);
+        let busy = Census::take().since(&all);
+        let seconds = took.as_secs_f64();
+        self.say(&format!(
+            "{seconds:.2} s of CPU time at rest; everybody: {busy}"
+        ));
+        Ok(took)
     }
 
     pub(super) fn memory(&self) -> Result<Memory> {
@@ -144,9 +150,16 @@ impl Daemon {
         let begun = Instant::now();
         let mut times = Vec::new();
         while times.len() < count && (begun.elapsed() < SHOW_TIME || times.len() < FEWEST) {
-            let asked = Instant::now();
+            let (before, asked) = (Census::take(), Instant::now());
             ask("show maps")?;
             times.push(asked.elapsed());
+            if asked.elapsed() > SLOW {
+                let (at, busy) = (begun.elapsed(), Census::take().since(&before));
+                self.say(&format!(
+                    "show maps took {:?} after {at:?}: {busy}",
+                    asked.elapsed()
+                ));
+            }
             std::thread::sleep(BETWEEN);
         }
         Ok(times)
@@ -185,5 +198,8 @@ const SHOW_TIME: Duration = Duration::from_secs(20);
 
 /// As many questions at least.
 const FEWEST: usize = 5;
+
+/// What took longer is explained.
+const SLOW: Duration = Duration::from_millis(10);
 
 const BETWEEN: Duration = Duration::from_millis(50);

@@ -11,7 +11,7 @@ use crate::guest::fabric::Port;
 use crate::guest::kernel::names;
 use crate::guest::lun::{make_store, wwid};
 use crate::guest::wait::until_within;
-use crate::guest::{Fabric, Lab, Lun, run};
+use crate::guest::{Fabric, Lab, Lun, Nexus, run};
 
 /// The disks that the maps are made of.
 #[derive(Debug)]
@@ -81,7 +81,19 @@ impl Stage {
 
     /// The node of a map.
     pub(super) fn node(&self, number: usize) -> Result<String> {
-        let uuid = format!("mpath-{}", wwid(&name(number)));
+        Self::node_of(&wwid(&name(number)))
+    }
+
+    /// The node and paths of a map whose paths can go and return, if there is one.
+    pub(super) fn returning(&self) -> Result<Option<(String, &[Nexus])>> {
+        let Some(lun) = self.luns.first() else {
+            return Ok(None);
+        };
+        Ok(Some((Self::node_of(&lun.wwid())?, lun.paths())))
+    }
+
+    fn node_of(wwid: &str) -> Result<String> {
+        let uuid = format!("mpath-{wwid}");
         let arguments = ["info", "-c", "--noheadings", "-o", "name", "--uuid", &uuid];
         let name = run("dmsetup", arguments)?.succeeded()?.stdout;
         Ok(format!("/dev/mapper/{}", name.trim()))
