@@ -52,7 +52,7 @@ pub use command::{Finished, Run, run};
 pub use fabric::Fabric;
 pub use lite::Lite;
 pub use lun::Lun;
-pub use map::Map;
+pub use map::{Map, active_paths};
 pub use multipathd::Multipathd;
 pub use nexus::Nexus;
 pub use node::{Home, Node, Persist};

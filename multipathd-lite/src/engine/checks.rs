@@ -322,12 +322,16 @@ impl Engine {
     }
 }
 
-/// What was not read is as before.
+/// What was not read is as before; so is what the array does not know yet, being about to change:
+/// the paths of a group do not all say so at the same moment, and it is no reason to group them
+/// differently.
 fn is_liked_as_before(
     path: &Path,
     (state, preferred): &(Option<AccessState>, Option<bool>),
 ) -> bool {
-    state.is_none()
+    state
+        .as_ref()
+        .is_none_or(|state| *state == AccessState::TRANSITIONING)
         || (path.scsi.access_state == *state
             && (preferred.is_none() || path.scsi.preferred == *preferred))
 }

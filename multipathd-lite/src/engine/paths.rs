@@ -15,7 +15,7 @@ impl Engine {
     /// A path is there, new or as before.
     pub(super) fn path_found(&mut self, found: FoundPath) {
         let FoundPath {
-            scsi,
+            mut scsi,
             size,
             handler,
             node,
@@ -32,6 +32,11 @@ impl Engine {
             .is_some_and(|known| is_other(known))
         {
             self.path_gone(device);
+        }
+        let known = self.model.paths.get(&device);
+        if let Some(known) = known.filter(|_| scsi.access_state == Some(AccessState::TRANSITIONING))
+        {
+            scsi.access_state.clone_from(&known.scsi.access_state);
         }
         let notes = self.paths.of_or(&device, || PathNotes::new(now));
         notes.handler = handler;

@@ -138,8 +138,10 @@ fn table(blocks: u64, paths: &[Nexus]) -> Result<String> {
     ))
 }
 
-/// In a status line a path is its number and `A` or `F`.
-pub(super) fn active_paths(status: &str) -> usize {
+/// How many paths the kernel uses, as a status line says: there a path is its number and `A` or
+/// `F`.
+#[must_use]
+pub fn active_paths(status: &str) -> usize {
     let words: Vec<&str> = status.split_whitespace().collect();
     let pairs = words.iter().zip(words.iter().skip(1));
     pairs

@@ -1,8 +1,6 @@
 //! Target port groups (ALUA): the ports of a LUN that are equally good, and how good they are.
 
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use super::kernel::{make, names, remove, write};
 use super::{Lun, Nexus};
@@ -25,6 +23,8 @@ pub enum PortState {
     Standby = 2,
     /// Takes hardly any.
     Unavailable = 3,
+    /// Changing from one to another, until the target is told to which.
+    Transitioning = 15,
 }
 
 impl Lun {
@@ -52,22 +52,6 @@ impl PortGroup {
     pub fn set_state(&self, state: PortState) -> Result {
         let number = (state as u8).to_string();
         write(&self.folder.join("alua_access_state"), &number)
-    }
-
-    /// The same, but for so long the ports are *transitioning*.
-    ///
-    /// # Errors
-    /// If the target refuses; the thread's, if it does later.
-    pub fn change_slowly(&self, state: PortState, time: Duration) -> Result<JoinHandle<Result>> {
-        let ms = time.as_millis().to_string();
-        write(&self.folder.join("trans_delay_msecs"), &ms)?;
-        let group = Self {
-            folder: self.folder.clone(),
-        };
-        Ok(std::thread::spawn(move || {
-            group.set_state(state)?;
-            write(&group.folder.join("trans_delay_msecs"), "0")
-        }))
     }
 
     /// Initiators may not change the state any more.

@@ -1,10 +1,8 @@
 //! How multipathd-lite groups paths and moves between groups, by what the target says of its
 //! ports (ALUA).
 
-use std::time::Duration;
-
-use xtask::error::{Error, Result};
-use xtask::guest::{Fabric, Lab, Nexus, PortGroup, PortState, run, until};
+use xtask::error::Result;
+use xtask::guest::{Fabric, Lab, Lite, Lun, Nexus, PortGroup, PortState, run, until};
 
 use crate::daemon_paths::Node;
 use crate::persist::OURS;
@@ -27,24 +25,34 @@ fn paths_in_standby_carry_registrations_and_take_over() -> Result {
     node.await_active(4)?;
     node.assert_keys(&[OURS; 4])?;
     // While the array changes over its paths are neither good nor bad.
-    let changing = group.change_slowly(PortState::NonOptimized, CHANGE)?;
+    group.set_state(PortState::Transitioning)?;
     node.await_checks("i/o pending", 2)?;
     assert_eq!(node.active()?, 4, "{}", node.daemon.log());
-    let changed = changing.join();
-    changed.map_err(|_| Error::unexpected("the change panicked"))??;
+    group.set_state(PortState::NonOptimized)?;
     node.await_checks("ready", 4)?;
+    assert_eq!(node.active()?, 4, "{}", node.daemon.log());
     for path in second {
         assert!(node.writes_through(path)?);
     }
     Ok(())
 }
 
-/// The target alone says how good its ports are: the kernel's ALUA handler would tell it to make
-/// those the best to which the map moves.
 #[test]
-fn the_best_group_is_used_again() -> Result {
-    let lab = Lab::alone("litefailback")?;
+fn paths_are_grouped_as_configured() -> Result {
+    let lab = Lab::alone("litegroups")?;
     let lun = lab.lun(Fabric::Loop, 4)?;
+    rank_ports(&lun)?;
+    let node = Node::on(&lab, lun, &config(""))?;
+    node.seen().await_groups("AE")?;
+    let configure = |lines: &str| node.daemon.reconfigure(&lab, &config(lines));
+    group_as_configured(&node, &configure)
+}
+
+/// Of the first two paths the target says that they are the best.
+///
+/// It alone says so: the kernel's ALUA handler would tell it to make those the best to which the
+/// map moves.
+pub(crate) fn rank_ports(lun: &Lun) -> Result {
     let (first, second) = lun.paths().split_at(2);
     for (id, paths, state) in [
         (1, first, PortState::Optimized),
@@ -56,12 +64,7 @@ fn the_best_group_is_used_again() -> Result {
         group.set_state(state)?;
         paths.iter().try_for_each(Nexus::refresh)?;
     }
-    let node = Node::on(&lab, lun, &config("failback immediate\n"))?;
-    node.await_groups("AE")?;
-    fail_over(&node)?;
-    node.await_groups("AE")?;
-    let configure = |lines: &str| node.daemon.reconfigure(&lab, &config(lines));
-    group_as_configured(&node, &configure)
+    Ok(())
 }
 
 /// Paths of one node, of one priority, alone, all together.
@@ -77,17 +80,6 @@ fn group_as_configured(node: &Node, configure: &impl Fn(&str) -> Result) -> Resu
         assert_eq!(node.active()?, 4);
     }
     Ok(())
-}
-
-/// Both paths of the first group go, I/O makes the kernel use the second, and they return.
-fn fail_over(node: &Node) -> Result {
-    let (first, _) = node.lun.paths().split_at(2);
-    first.iter().try_for_each(Nexus::set_offline)?;
-    node.await_active(2)?;
-    assert!(node.writes()?);
-    node.await_groups("EA")?;
-    first.iter().try_for_each(Nexus::set_running)?;
-    node.await_active(4)
 }
 
 /// A map of four paths, the last two of which are in a group of their own.
@@ -132,42 +124,66 @@ impl Node {
             }))
     }
 
+    /// Its map.
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        Seen {
+            daemon: &self.daemon,
+            map: &self.map,
+        }
+    }
+
+    /// Whether a write through the map succeeds.
+    pub(crate) fn writes(&self) -> Result<bool> {
+        self.seen().writes()
+    }
+}
+
+/// A map of a daemon, seen through the kernel.
+pub(crate) struct Seen<'a> {
+    pub(crate) daemon: &'a Lite,
+    pub(crate) map: &'a str,
+}
+
+impl Seen<'_> {
     /// Waits until the kernel's groups are in these states: it moves with the next I/O.
-    fn await_groups(&self, states: &str) -> Result {
+    pub(crate) fn await_groups(&self, states: &str) -> Result {
         let mut status = String::new();
-        let what = format!("the groups to be {states}");
+        let what = format!("the groups of {} to be {states}", self.map);
         let waited = until(&what, || {
-            assert!(self.writes()?);
+            assert!(self.writes()?, "{}: {}", self.map, self.daemon.log());
             status = self.status()?;
-            Ok((self.groups()? == states).then_some(()))
+            Ok((groups(&status) == states).then_some(()))
         });
         self.daemon
             .explain(waited.inspect_err(|_| eprintln!("the status is {status}")))
     }
 
     /// The kernel's state of each group: `A` for the one in use.
-    fn groups(&self) -> Result<String> {
-        let status = self.status()?;
-        let words: Vec<&str> = status.split_whitespace().collect();
-        // A path has such a letter as well, behind its number.
-        let is_group = |window: &&[&str]| {
-            matches!(window, [_, "A" | "E" | "D", "0", _, _, path] if path.contains(':'))
-                && !window[0].contains(':')
-        };
-        Ok(words
-            .windows(6)
-            .filter(is_group)
-            .map(|window| window[1])
-            .collect())
+    pub(crate) fn groups(&self) -> Result<String> {
+        Ok(groups(&self.status()?))
     }
 
-    /// Whether a write through the map succeeds.
-    pub(crate) fn writes(&self) -> Result<bool> {
+    /// Its status line.
+    pub(crate) fn status(&self) -> Result<String> {
+        Ok(run("dmsetup", ["status", "--noflush", self.map])?
+            .succeeded()?
+            .stdout)
+    }
+
+    fn writes(&self) -> Result<bool> {
         let node = format!("of=/dev/mapper/{}", self.map);
         let args = ["if=/dev/zero", &node, "bs=4096", "count=1", "oflag=direct"];
         Ok(run("dd", args)?.code() == 0)
     }
 }
 
-/// Several checks long.
-const CHANGE: Duration = Duration::from_secs(4);
+fn groups(status: &str) -> String {
+    let words: Vec<&str> = status.split_whitespace().collect();
+    // A path has such a letter as well, behind its number.
+    let is_group = |window: &&[&str]| {
+        matches!(window, [_, "A" | "E" | "D", "0", _, _, path] if path.contains(':'))
+            && !window[0].contains(':')
+    };
+    let groups = words.windows(6).filter(is_group);
+    groups.map(|window| window[1]).collect()
+}

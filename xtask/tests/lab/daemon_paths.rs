@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use xtask::error::Result;
 use xtask::guest::{
-    Answer, DEFAULT_CONFIG, Fabric, Finished, Lab, Lite, Lun, Nexus, Writer, run, until,
+    Answer, DEFAULT_CONFIG, Fabric, Finished, Lab, Lite, Lun, Nexus, Writer, active_paths, run,
+    until,
 };
 
 use crate::persist::{NEW, NONE, OURS, THEIRS, is_suspended};
@@ -319,12 +320,7 @@ impl Node {
 
     /// How many paths the kernel uses.
     pub(crate) fn active(&self) -> Result<usize> {
-        let status = self.status()?;
-        let words: Vec<&str> = status.split_whitespace().collect();
-        let pairs = words.windows(2);
-        Ok(pairs
-            .filter(|pair| pair[0].contains(':') && pair[1] == "A")
-            .count())
+        Ok(active_paths(&self.status()?))
     }
 
     pub(crate) fn await_active(&self, count: usize) -> Result {

@@ -30,6 +30,7 @@
 
 mod binaries;
 mod conformance;
+mod daemon_failback;
 mod daemon_groups;
 mod daemon_hooks;
 mod daemon_killed;

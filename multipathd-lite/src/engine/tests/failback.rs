@@ -142,3 +142,29 @@ fn a_map_goes_back_when_it_is_to() {
     stage.pass(Duration::from_secs(3600));
     assert!(stage.messages().is_empty());
 }
+
+/// One path said that the array was changing over, the other of its group did not yet: so they
+/// were taken for two groups, and the table that was loaded had neither.
+#[test]
+fn paths_are_not_grouped_anew_while_the_array_changes_over() {
+    let mut stage = two_groups("manual");
+    let changing = Some(AccessState::TRANSITIONING);
+    stage.handle(Event::Checked(Checked {
+        access: (changing.clone(), Some(false)),
+        ..checked(1, CheckState::Transition)
+    }));
+    let mut found = found(1);
+    found.scsi.access_state = changing;
+    stage.handle(Event::PathRead {
+        device: path(1),
+        found: Some(Box::new(found)),
+    });
+    let known = &stage.engine.model().paths[&path(1)];
+    assert_eq!(known.priority, 10);
+    assert!(stage.orders().is_empty());
+    stage.handle(Event::Checked(Checked {
+        access: (Some(AccessState::OPTIMIZED), None),
+        ..checked(1, CheckState::Up)
+    }));
+    assert_eq!(stage.engine.model().paths[&path(1)].priority, 50);
+}
