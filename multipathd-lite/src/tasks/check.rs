@@ -6,7 +6,7 @@
 
 mod crew;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ pub struct Checks {
     crew: Crew,
     waiting: VecDeque<Waiting>,
     running: BTreeMap<DeviceNumber, Running>,
+    /// Paths of disks that have more registrations than there usually are.
+    crowded: BTreeSet<DeviceNumber>,
     advanced_at: Instant,
 }
 
@@ -39,7 +41,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Running {
     worker: WorkerId,
-    question: Question,
+    order: CheckOrder,
     access: (Option<AccessState>, Option<bool>),
     begun: Instant,
     give_up: Instant,
@@ -56,6 +58,7 @@ impl Checks {
             crew: Crew::new()?,
             waiting: VecDeque::new(),
             running: BTreeMap::new(),
+            crowded: BTreeSet::new(),
             advanced_at: Instant::now(),
         })
     }
@@ -118,11 +121,15 @@ impl Checks {
             return Ok(None);
         };
         let node = roots.dev.join(&order.name);
+        let room = match self.crowded.contains(&order.device) {
+            true => KEYS_LENGTH,
+            false => USUAL_KEYS_LENGTH,
+        };
         self.crew
-            .send(worker, order.device, &node, &command(order))?;
+            .send(worker, order.device, &node, &command(order, room))?;
         let running = Running {
             worker,
-            question: order.question,
+            order: order.clone(),
             access: waiting.access.clone(),
             begun: now,
             give_up: now + order.timeout,
@@ -136,12 +143,16 @@ impl Checks {
     pub fn end(&mut self) -> Vec<Checked> {
         let mut ended = Vec::new();
         for (device, result) in self.crew.receive() {
-            let Some(running) = self.running.remove(&device) else {
+            let Some(Running { order, access, .. }) = self.running.remove(&device) else {
                 continue;
             };
+            if is_cut_short(order.question, &result) && self.crowded.insert(device) {
+                self.waiting.push_front(Waiting { order, access });
+                continue;
+            }
             ended.push(Checked {
-                access: running.access,
-                ..judge(device, running.question, result)
+                access,
+                ..judge(device, order.question, result)
             });
         }
         ended
@@ -151,6 +162,7 @@ impl Checks {
     pub fn forget(&mut self, device: DeviceNumber) {
         self.waiting
             .retain(|waiting| waiting.order.device != device);
+        self.crowded.remove(&device);
         if let Some(running) = self.running.remove(&device) {
             self.crew.dismiss(running.worker);
         }
@@ -199,12 +211,12 @@ impl AsFd for Checks {
     }
 }
 
-/// What a path is asked with.
-pub(super) fn command(order: &CheckOrder) -> SgCommand {
+/// What a path is asked with; `room`: for how many bytes of keys.
+pub(super) fn command(order: &CheckOrder, room: u16) -> SgCommand {
     let timeout_ms = u32::try_from(order.timeout.as_millis()).unwrap_or(u32::MAX);
     match order.question {
         Question::Ready => scsi::tur_command(timeout_ms),
-        Question::Registrations(_) => read_keys(timeout_ms),
+        Question::Registrations(_) => read_keys(timeout_ms, room),
     }
 }
 
@@ -299,14 +311,24 @@ fn count(key: ReservationKey, data: &[u8]) -> Option<usize> {
     Some(answer.keys.iter().filter(|found| **found == key).count())
 }
 
-fn read_keys(timeout_ms: u32) -> SgCommand {
+/// Whether there are more keys than there was room for.
+fn is_cut_short(question: Question, result: &Result<SgReply, SgError>) -> bool {
+    let (Question::Registrations(_), Ok(reply)) = (question, result) else {
+        return false;
+    };
+    let is_done = reply.is_delivered() && Status(reply.status) == Status::GOOD;
+    let answer = ReadKeys::decode_partial(&reply.data);
+    is_done && answer.is_ok_and(|answer| !answer.is_complete())
+}
+
+fn read_keys(timeout_ms: u32, room: u16) -> SgCommand {
     let cdb = PrInCdb {
         action: InAction::READ_KEYS,
-        allocation_length: KEYS_LENGTH,
+        allocation_length: room,
     };
     SgCommand {
         cdb: cdb.encode().to_vec(),
-        data: SgData::In(KEYS_LENGTH.into()),
+        data: SgData::In(room.into()),
         timeout_ms,
     }
 }
@@ -332,7 +354,11 @@ fn described(sense: &Sense) -> String {
 }
 
 /// Room for a thousand keys.
-const KEYS_LENGTH: u16 = 8192;
+pub(super) const KEYS_LENGTH: u16 = 8192;
+
+/// Room for 63, as it is asked for at first: all of it is copied several times, by the kernel and
+/// on the way here, however few keys there are.
+const USUAL_KEYS_LENGTH: u16 = 512;
 
 /// A check that takes longer no longer keeps others waiting for a process: arrays that are well
 /// answer within a few milliseconds.
@@ -349,6 +375,32 @@ mod tests {
         let sense = sense.map(|(key, asc, ascq)| Sense::new(SenseKey(key), asc, ascq));
         let (found, _) = state(Status(status), sense.as_ref());
         assert_eq!(found, expected, "{sense:?} {status}");
+    }
+
+    /// Counted wrongly they would look like registrations that somebody has taken away.
+    #[test]
+    fn more_keys_than_usual_are_asked_for_again() {
+        let key = ReservationKey(0xa);
+        let is_cut_short = |keys: usize, question| {
+            let answer = ReadKeys::new(7, vec![key; keys]).encode();
+            let data = answer.get(..usize::from(USUAL_KEYS_LENGTH));
+            let data = data.unwrap_or(&answer).to_vec();
+            let counted = count(key, &data);
+            let reply = SgReply {
+                status: Status::GOOD.0,
+                host_status: 0,
+                driver_status: 0,
+                sense: Vec::new(),
+                data,
+                duration_ms: 1,
+            };
+            (is_cut_short(question, &Ok(reply)), counted)
+        };
+        let question = Question::Registrations(key);
+        assert_eq!(is_cut_short(0, question), (false, Some(0)));
+        assert_eq!(is_cut_short(63, question), (false, Some(63)));
+        assert_eq!(is_cut_short(64, question), (true, None));
+        assert_eq!(is_cut_short(64, Question::Ready), (false, None));
     }
 
     #[test]

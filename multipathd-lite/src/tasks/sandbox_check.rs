@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::Inotify;
 use pr_policy::Answer;
 
-use super::check::{command, down, judge_answer, late};
+use super::check::{KEYS_LENGTH, command, down, judge_answer, late};
 use super::{CheckOrder, Tools};
 use crate::event::Checked;
 use crate::sources::watch_folder;
@@ -31,7 +31,7 @@ fn check(node: &Node, order: &CheckOrder, tell: &impl Fn(Checked)) -> Result<Che
     let watch = watch_folder(node).map_err(|error| error.to_string())?;
     let mut give_up = Some(Instant::now() + order.timeout);
     loop {
-        let answer = node.send(&order.name, &command(order).cdb);
+        let answer = node.send(&order.name, &command(order, KEYS_LENGTH).cdb);
         match answer.map_err(|error| error.to_string())? {
             Some(Answer::Status {
                 status,

@@ -146,6 +146,8 @@ impl Figures {
         });
         let end = daemon.end()?;
         let (mut daemon, restart) = Daemon::restart(program, stage)?;
+        // Else what it does after a start would be measured.
+        std::thread::sleep(UNTIL_AT_REST);
         stage.hang()?;
         let hanging = daemon.show_maps(SHOWN)?;
         let hanging_kib = daemon.memory()?.proportional_kib;

@@ -152,13 +152,11 @@ impl Daemon {
         while times.len() < count && (begun.elapsed() < SHOW_TIME || times.len() < FEWEST) {
             let (before, asked) = (Census::take(), Instant::now());
             ask("show maps")?;
-            times.push(asked.elapsed());
-            if asked.elapsed() > SLOW {
+            let took = asked.elapsed();
+            times.push(took);
+            if took > SLOW {
                 let (at, busy) = (begun.elapsed(), Census::take().since(&before));
-                self.say(&format!(
-                    "show maps took {:?} after {at:?}: {busy}",
-                    asked.elapsed()
-                ));
+                self.say(&format!("show maps took {took:?} after {at:?}: {busy}"));
             }
             std::thread::sleep(BETWEEN);
         }
