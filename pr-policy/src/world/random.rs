@@ -64,8 +64,13 @@ pub fn run(setting: &Rc<Setting>, alphabet: &Alphabet, course: Course, seed: u64
         run: Run::default(),
     };
     if let Err(violation) = player.play() {
-        let script = player.script;
-        player.run.violation = Some(shortened(setting, script, *violation));
+        let script = core::mem::take(&mut player.script);
+        let rules = Rules {
+            setting,
+            alphabet,
+            kinds: course.kinds,
+        };
+        player.run.violation = Some(rules.shortened(script, *violation));
     }
     player.run
 }
@@ -164,74 +169,89 @@ impl Staged {
     }
 }
 
-/// Plays a script. Faults that cannot strike any more are left out.
-fn replay(setting: &Rc<Setting>, script: &[Scene]) -> Result<(), Box<Violation>> {
-    let mut world = World::new(Rc::clone(setting));
-    for scene in script {
-        let mut staged = Staged::new(scene.op.clone());
-        while let Some(node) = staged.next(&mut world)? {
-            for (_, struck, fault) in scene.faults.iter().filter(|(at, ..)| *at == staged.point) {
-                if world.can_strike(*struck, fault) {
-                    world.inject(*struck, fault.clone())?;
-                }
-            }
-            staged.step(&mut world, node)?;
-        }
-        world.settle()?;
-        world.forget();
-    }
-    Ok(())
+/// What histories are made by: a shorter one must be a history too.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    setting: &'a Rc<Setting>,
+    alphabet: &'a Alphabet,
+    kinds: Kinds,
 }
 
-/// Leaves out whatever is not needed to break the same promise.
-fn shortened(setting: &Rc<Setting>, mut script: Script, violation: Violation) -> Violation {
-    let mut best = violation;
-    let breaks = |script: &[Scene]| {
-        let broken = replay(setting, script).err();
-        broken.filter(|found| found.promise == best_promise(&best))
-    };
-    let mut shorter: Option<Violation> = breaks(&script).map(|found| *found);
-    if shorter.is_none() {
-        return best;
-    }
-    let mut chunk = script.len() / 2;
-    while chunk > 0 {
-        let mut at = 0;
-        while at < script.len() {
-            let mut candidate = script.clone();
-            candidate.drain(at..(at + chunk).min(script.len()));
-            match breaks(&candidate) {
-                Some(found) => {
-                    shorter = Some(*found);
-                    script = candidate;
+impl Rules<'_> {
+    /// Plays a script. What nobody would do any more, and faults that cannot strike any more or are
+    /// left out by name, are left out.
+    fn replay(self, script: &[Scene]) -> Result<(), Box<Violation>> {
+        let mut world = World::new(Rc::clone(self.setting));
+        for scene in script {
+            if !self.alphabet.ops(&world).contains(&scene.op) {
+                continue;
+            }
+            let mut staged = Staged::new(scene.op.clone());
+            while let Some(node) = staged.next(&mut world)? {
+                let due = scene.faults.iter().filter(|(at, ..)| *at == staged.point);
+                for (_, struck, fault) in due {
+                    if self.can_strike(&world, *struck, fault) {
+                        world.inject(*struck, fault.clone())?;
+                    }
                 }
-                None => at += chunk,
+                staged.step(&mut world, node)?;
+            }
+            world.settle()?;
+            world.forget();
+        }
+        Ok(())
+    }
+
+    fn can_strike(self, world: &World, node: usize, fault: &Fault) -> bool {
+        let faults = || self.alphabet.faults(world, node, self.kinds);
+        !world.has_mishap(node) && faults().contains(fault)
+    }
+
+    /// Leaves out whatever is not needed to break the same promise.
+    fn shortened(self, mut script: Script, violation: Violation) -> Violation {
+        let promise = violation.promise;
+        let breaks = |script: &[Scene]| {
+            let broken = self.replay(script).err();
+            broken.filter(|found| found.promise == promise)
+        };
+        let Some(mut best) = breaks(&script) else {
+            return violation;
+        };
+        let mut chunk = script.len() / 2;
+        while chunk > 0 {
+            let mut at = 0;
+            while at < script.len() {
+                let mut candidate = script.clone();
+                candidate.drain(at..(at + chunk).min(script.len()));
+                match breaks(&candidate) {
+                    Some(found) => (best, script) = (found, candidate),
+                    None => at += chunk,
+                }
+            }
+            chunk /= 2;
+        }
+        for at in 0..script.len() {
+            let mut fault = 0;
+            while let Some(candidate) = without_fault(&script, at, fault) {
+                match breaks(&candidate) {
+                    Some(found) => (best, script) = (found, candidate),
+                    None => fault += 1,
+                }
             }
         }
-        chunk /= 2;
+        *best
     }
-    for at in 0..script.len() {
-        let mut fault = 0;
-        while fault < script[at].faults.len() {
-            let mut candidate = script.clone();
-            candidate[at].faults.remove(fault);
-            match breaks(&candidate) {
-                Some(found) => {
-                    shorter = Some(*found);
-                    script = candidate;
-                }
-                None => fault += 1,
-            }
-        }
-    }
-    if let Some(found) = shorter {
-        best = found;
-    }
-    best
 }
 
-fn best_promise(violation: &Violation) -> super::promise::Promise {
-    violation.promise
+/// The script without one fault of a scene; `None` if the scene has no such fault.
+fn without_fault(script: &[Scene], scene: usize, fault: usize) -> Option<Script> {
+    let mut candidate = script.to_vec();
+    let faults = &mut candidate.get_mut(scene)?.faults;
+    if fault >= faults.len() {
+        return None;
+    }
+    faults.remove(fault);
+    Some(candidate)
 }
 
 /// Numbers that look random (SplitMix64, Steele, Lea and Flood, 2014).

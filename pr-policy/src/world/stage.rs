@@ -227,16 +227,6 @@ impl World {
         running.is_some_and(|running| running.mishap.is_some())
     }
 
-    /// Whether a fault of an old script makes sense here.
-    pub(super) fn can_strike(&self, node: usize, fault: &Fault) -> bool {
-        match fault {
-            Fault::Link { node, path, link } => self.link(*node, *path) != *link,
-            Fault::Crash => self.can_crash(node),
-            Fault::Meddle { node: other, .. } => !self.is_running(*other),
-            mishap => !self.has_mishap(node) && self.mishaps(node).contains(mishap),
-        }
-    }
-
     /// What happened before is not told any more, if nothing was torn: long histories would not
     /// fit into memory.
     pub(super) fn forget(&mut self) {
