@@ -405,7 +405,9 @@ impl World {
             }
             for path in 0..self.setting.paths(node) {
                 let (before, now) = (self.rest.keys[node][path], self.path_key(node, path));
-                if before != now {
+                // One disk had none of that: a command that said so has left it behind.
+                let is_remnant = before.is_some() && before != steady;
+                if before != now && !is_remnant {
                     let why = format!(
                         "path {path} of node {node}, which did nothing, had {} and has {}",
                         Key(before),
