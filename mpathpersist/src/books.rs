@@ -216,11 +216,7 @@ impl<'a> Books<'a> {
 
     /// Keeps so many at most, and rather those of the map's own paths.
     fn forget_nexuses(&self, record: &mut MapRecord, most: usize) {
-        let paths = self.map.snapshot().paths;
-        let own: Vec<Nexus> = paths
-            .iter()
-            .filter_map(|path| self.map.nexus(path.id))
-            .collect();
+        let own = self.map.nexuses();
         let is_gone = |nexus: &Nexus| !own.iter().any(|known| is_same(known, nexus));
         record.nexuses.sort_by_key(is_gone);
         record.nexuses.truncate(most);
@@ -306,7 +302,9 @@ impl Remembered {
         Self(record.filter(|record| record.registered == PrStatus::Set))
     }
 
-    pub(crate) fn onto(self, snapshot: Snapshot) -> Snapshot {
+    /// The map as it is, with what is remembered of it.
+    pub(crate) fn onto(self, map: &OpenMap) -> Snapshot {
+        let snapshot = map.snapshot();
         let Some(record) = self.0 else {
             return snapshot;
         };
@@ -320,10 +318,22 @@ impl Remembered {
             remembered_aptpl: record.key.is_some_and(|stored| stored.aptpl),
             remembered_holding: record.holds == PrStatus::Set,
             remembered_nexuses: record.nexuses.len(),
+            remembered_gone: gone_nexuses(&record, map),
             own_ports: ports.filter_map(|port| port.parse().ok()).collect(),
             ..snapshot
         }
     }
+}
+
+/// How many nexuses are not in the map any more that are registered, or may be since their return
+/// was cut off.
+fn gone_nexuses(record: &MapRecord, map: &OpenMap) -> usize {
+    let own = map.nexuses();
+    let is_gone = |nexus: &&Nexus| !own.iter().any(|known| is_same(known, nexus));
+    let known: Vec<String> = record.nexuses.iter().chain(&own).map(name_of).collect();
+    let suspects = record.suspects.iter();
+    record.nexuses.iter().filter(is_gone).count()
+        + suspects.filter(|name| !known.contains(name)).count()
 }
 
 fn forget_registration(record: &mut MapRecord) {
@@ -360,6 +370,44 @@ pub(crate) fn is_same(one: &Nexus, other: &Nexus) -> bool {
     }
 }
 
+/// A nexus by its ports, where they are known: the address changes when a host is found again.
+pub(crate) fn name_of(nexus: &Nexus) -> String {
+    match (&nexus.initiator_port, &nexus.target_port) {
+        (Some(initiator), Some(target)) => format!("{initiator} {target}"),
+        _ => nexus.hctl.clone(),
+    }
+}
+
 fn asks_for_aptpl(request: &Request) -> bool {
     matches!(request, Request::Register(register) if register.aptpl)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nexus(initiator: &str, target: &str) -> Nexus {
+        Nexus {
+            initiator_port: Some(initiator.to_owned()),
+            target_port: Some(target.to_owned()),
+            ..Nexus::default()
+        }
+    }
+
+    /// Each may have a registration that only a PREEMPT reaches.
+    #[test]
+    fn nexuses_that_are_gone_are_counted_once() {
+        let map = OpenMap::unmade("wwid", "mpatha");
+        let gone = |nexuses: &[Nexus], suspects: &[&str]| {
+            let mut record = MapRecord::new("wwid", "mpatha");
+            record.nexuses = nexuses.to_vec();
+            record.suspects = suspects.iter().map(|name| (*name).to_owned()).collect();
+            gone_nexuses(&record, &map)
+        };
+        let own = [nexus("a", "x"), nexus("a", "y")];
+        assert_eq!(gone(&[], &[]), 0);
+        assert_eq!(gone(&own, &[]), 2);
+        assert_eq!(gone(&own, &["a y"]), 2);
+        assert_eq!(gone(&own, &["a y", "a z"]), 3);
+    }
 }

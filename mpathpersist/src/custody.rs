@@ -15,7 +15,7 @@ use pr_policy::{
 };
 use scsi_pr::{InAction, ReadReservation};
 
-use crate::books::{Remembered, enter_holding, remember};
+use crate::books::{Remembered, enter_holding, name_of, remember};
 use crate::carrier::Carrier;
 use crate::device::other;
 use crate::host::Host;
@@ -182,7 +182,7 @@ impl<'a> Custody<'a> {
         let nexus = self.map.nexus(id).map(|nexus| name_of(&nexus));
         let trust = trust_in(record.as_ref(), nexus.as_deref());
         let remembered = self.remembered(record);
-        let snapshot = remembered.onto(self.map.snapshot());
+        let snapshot = remembered.onto(&self.map);
         let mut options = Options::for_request(&census());
         options.limits = Limits::OUT.within(budget);
         let started = Instant::now();
@@ -420,13 +420,5 @@ fn suspect(record: &mut MapRecord, nexus: &Nexus, trust: Trust) {
     record.suspects.retain(|known| *known != name);
     if trust == Trust::Suspect {
         record.suspects.push(name);
-    }
-}
-
-/// A nexus by its ports, where they are known: the address changes when a host is found again.
-fn name_of(nexus: &Nexus) -> String {
-    match (&nexus.initiator_port, &nexus.target_port) {
-        (Some(initiator), Some(target)) => format!("{initiator} {target}"),
-        _ => nexus.hctl.clone(),
     }
 }

@@ -212,7 +212,7 @@ impl<'a> Device<'a> {
             books.abandon();
             return Err(other(self.name(), &error));
         }
-        let snapshot = books.remembered().onto(self.map.snapshot());
+        let snapshot = books.remembered().onto(&self.map);
         let snapshot = Snapshot { before, ..snapshot };
         let note = |before| books.announce_before(before);
         let result = self.carry_out(request, snapshot, options, started, note);

@@ -263,7 +263,7 @@ mod tests {
             })
         };
         check(&preempt(7), Some(&preempt(7)));
-        check(&preempt(8), None);
+        check(&preempt(8), Some(&preempt(8)));
         let clear = Clear {
             key: ReservationKey(7),
         };

@@ -194,6 +194,15 @@ impl OpenMap {
         })
     }
 
+    /// Those of its paths whose identities have been read.
+    pub(crate) fn nexuses(&self) -> Vec<Nexus> {
+        let paths = self.snapshot().paths;
+        paths
+            .iter()
+            .filter_map(|path| self.nexus(path.id))
+            .collect()
+    }
+
     fn initiator_port(&self, at: usize) -> Option<TransportId> {
         transport_id(self.devices.get(at)?.as_ref()?.initiator_port.as_ref()?)
     }

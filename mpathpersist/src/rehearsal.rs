@@ -104,7 +104,7 @@ impl Device<'_> {
         };
         let copy = self.copy(&config, record.as_ref(), &soundings)?;
         let scene = Scene {
-            snapshot: Remembered::of_registered(record).onto(self.map.snapshot()),
+            snapshot: Remembered::of_registered(record).onto(&self.map),
             request,
             options,
             soundings,
@@ -128,7 +128,7 @@ impl Device<'_> {
         let standing = standing(&self.map, record, &key);
         let remembered = Remembered::of_registered(record.cloned());
         let limits = Limits::IN;
-        let mut look = Look::new(remembered.onto(self.map.snapshot()), limits);
+        let mut look = Look::new(remembered.onto(&self.map), limits);
         self.carrier.look(&self.map, &mut look, limits.deadline)?;
         match look.appraise(&standing) {
             Ok(seen) => DeviceCopy::of(&seen, &self.map, record),

@@ -191,11 +191,7 @@ impl Device<'_> {
         let Some(record) = self.recorded(lock)? else {
             return Ok(false);
         };
-        let paths = self.map.snapshot().paths;
-        let own: Vec<_> = paths
-            .iter()
-            .filter_map(|path| self.map.nexus(path.id))
-            .collect();
+        let own = self.map.nexuses();
         let is_lost = |nexus: &Nexus| !own.iter().any(|known| is_same(known, nexus));
         Ok(record.nexuses.iter().any(is_lost))
     }
@@ -206,7 +202,7 @@ impl Device<'_> {
         let key = key_source(self.host, &config, &self.map);
         let standing = standing(&self.map, record.as_ref(), &key);
         let snapshot = match record.filter(|record| record.registered == PrStatus::Set) {
-            Some(record) => Remembered::of(record).onto(self.map.snapshot()),
+            Some(record) => Remembered::of(record).onto(&self.map),
             None => self.map.snapshot(),
         };
         let mut look = Look::new(snapshot, Limits::IN.within(LOOK_PATIENCE));

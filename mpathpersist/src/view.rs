@@ -287,7 +287,7 @@ fn snapshot(map: &OpenMap, record: &Result<Option<MapRecord>, String>) -> Snapsh
     let record = record.as_ref().ok().and_then(Option::as_ref);
     let registered = record.filter(|record| record.registered == PrStatus::Set);
     match registered {
-        Some(record) => Remembered::of(record.clone()).onto(map.snapshot()),
+        Some(record) => Remembered::of(record.clone()).onto(map),
         None => map.snapshot(),
     }
 }

@@ -119,10 +119,7 @@ fn exhausted(trail: Trail, job: &mut Job, courier: &mut Courier) -> State {
         (Request::RegisterAndMove(moved), Outcome::Conflict) => {
             Weighing::start(Question::Move(moved, None), job, courier)
         }
-        (_, Outcome::Conflict) if job.hears_strangers_only() => {
-            State::Finished(Outcome::NoUsablePath)
-        }
-        (_, outcome) => State::Finished(outcome),
+        (_, outcome) => State::Finished(job.unless_strange(outcome)),
     }
 }
 

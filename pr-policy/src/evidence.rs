@@ -496,6 +496,11 @@ mod tests {
         assert_eq!(holder(&from(3)), Ours);
         assert_eq!(holder(&|job| job.remembered_key = None), Unclear);
         assert_eq!(holder(&|job| drop(job.paths.pop())), Ours);
+        // A fourth nexus may be another node's, or one of ours that is gone.
+        let mut job = job(true);
+        assert_eq!(counted(4).holder(KEY, &job), Unclear);
+        job.remembered_gone = 1;
+        assert_eq!(counted(4).holder(KEY, &job), Ours);
         let all_within_reach = |job: &mut Job| {
             job.paths.pop();
             job.remembered_nexuses = 2;

@@ -10,7 +10,7 @@ use scsi_pr::{
 use crate::courier::News;
 use crate::evidence::Tally;
 use crate::inspect::Victim;
-use crate::outcome::Effects;
+use crate::outcome::{Effects, Outcome};
 use crate::request::{Preempt, Register, RegisterAndMove, RegisterMode, Request};
 use crate::snapshot::{Before, Path, PathId, PathState, Snapshot};
 use crate::transaction::{Doubt, FanOut, Occasion, Options};
@@ -40,6 +40,7 @@ pub(crate) struct Job {
     remembered_all_tg_pt: bool,
     pub(crate) remembered_holding: bool,
     pub(crate) remembered_nexuses: usize,
+    pub(crate) remembered_gone: usize,
     pub(crate) own_ports: Vec<TransportId>,
     pub(crate) fan_out: FanOut,
     pub(crate) doubt: Doubt,
@@ -47,6 +48,9 @@ pub(crate) struct Job {
     pub(crate) effects: Effects,
     /// What there was of our keys before they began to change.
     pub(crate) before_change: Option<Standing>,
+    /// What there was before the reservation is moved away and this node unregistered, unless it
+    /// was there already where it is to be moved.
+    pub(crate) before_move: Option<Before>,
     /// The same of a request that was cut off.
     pub(crate) before_crash: Option<Before>,
     /// What there was of the victim before it was preempted.
@@ -81,6 +85,7 @@ impl Job {
             remembered_all_tg_pt: snapshot.remembered_all_tg_pt,
             remembered_holding: snapshot.remembered_holding,
             remembered_nexuses: snapshot.remembered_nexuses,
+            remembered_gone: snapshot.remembered_gone,
             own_ports: snapshot.own_ports,
             fan_out: options.fan_out,
             doubt: options.doubt,
@@ -88,6 +93,7 @@ impl Job {
             victim_before: None,
             effects: Effects::default(),
             before_change: None,
+            before_move: None,
             before_crash: snapshot.before,
             type_in_force: None,
             purges: 0,
@@ -151,6 +157,14 @@ impl Job {
         self.steady.is_empty()
             && self.remembered_key.is_some()
             && self.remembered_key == self.request.key()
+    }
+
+    /// The same for how a request ended of which nothing was executed.
+    pub(crate) fn unless_strange(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Conflict if self.hears_strangers_only() => Outcome::NoUsablePath,
+            outcome => outcome,
+        }
     }
 
     /// The usable paths, apart from those that were not when it began; unless none was.

@@ -13,7 +13,7 @@ use crate::request::{Register, RegisterMode, Request};
 /// one of this node's nexuses has taken the new key and none was taken away since: the caller saw
 /// no answer, so one disk may have executed it. RESERVE and RELEASE change nothing if they were
 /// executed. CLEAR and the preemptions are not repeated: they would hit who has registered since;
-/// after one that may have hit this node it is only counted what is left.
+/// after a preemption it is only looked what is left, and whether this node holds.
 /// Nor is REGISTER AND MOVE; but where the reservation is seen to have been moved, a sender that is
 /// to be unregistered is.
 #[must_use]
@@ -38,10 +38,10 @@ pub fn recovery(interrupted: &Request) -> Option<Request> {
             transport_ids: Vec::new(),
             ..register.clone()
         })),
-        Request::Reserve(_) | Request::Release(_) | Request::RegisterAndMove(_) => {
-            Some(interrupted.clone())
-        }
-        Request::Preempt(preempt) if preempt.may_hit_sender() => Some(interrupted.clone()),
-        Request::Clear(_) | Request::Preempt(_) | Request::Read(_) => None,
+        Request::Reserve(_)
+        | Request::Release(_)
+        | Request::Preempt(_)
+        | Request::RegisterAndMove(_) => Some(interrupted.clone()),
+        Request::Clear(_) | Request::Read(_) => None,
     }
 }

@@ -122,7 +122,7 @@ impl Piloting {
                 State::Finished(reply.into_outcome(path))
             }
             (AttemptEnd::Exhausted, Stage::Registering)
-                if trail.may_be_covered() && !register.is_unregister() =>
+                if trail.may_be_covered() && job.had_none_of(&register) =>
             {
                 Self::start_covered(register, trail, job, courier)
             }
@@ -132,7 +132,7 @@ impl Piloting {
                     Some(change) if outcome == Outcome::Conflict => {
                         Weighing::start(Question::Resume(change), job, courier)
                     }
-                    _ => State::Finished(outcome),
+                    _ => State::Finished(job.unless_strange(outcome)),
                 }
             }
         }
@@ -162,7 +162,11 @@ impl FanningOut {
         let orders = Orders {
             command: following.following_command(),
             insist: job.insisting(&following),
-            stale: trail.conflicts.clone(),
+            // Where they are sent something else they have not answered that.
+            stale: match following == register {
+                true => trail.conflicts.clone(),
+                false => Vec::new(),
+            },
             width: job.width(),
             persistence: if register.is_unregister() {
                 Persistence::Deadline
@@ -268,6 +272,13 @@ impl Job {
             key,
             ..resumed.clone()
         })
+    }
+
+    /// Whether none of this node's nexuses had the new key before, which is no end of one: one that
+    /// has it now has got it since.
+    fn had_none_of(&self, register: &Register) -> bool {
+        let standing = self.before_change.as_ref();
+        !register.is_unregister() && standing.is_some_and(|before| before.new.count == 0)
     }
 
     /// What the paths after the first are sent. Where the device named one registration of the

@@ -120,7 +120,7 @@ impl Releasing {
             Purpose::BeforeUnregistering(register) => State::unregister(register, job, courier),
             Purpose::Asked => State::Finished(match answers.answered.first() {
                 Some((path, reply)) => reply.clone().into_outcome(*path),
-                None => answers.into_trail().into_outcome(),
+                None => job.unless_strange(answers.into_trail().into_outcome()),
             }),
         }
     }

@@ -61,6 +61,9 @@ pub struct Snapshot {
     pub remembered_holding: bool,
     /// How many nexuses this node remembers to have registered.
     pub remembered_nexuses: usize,
+    /// How many nexuses that are not in the map any more this node may have registered: those of
+    /// the remembered, and of paths whose return was cut off.
+    pub remembered_gone: usize,
     /// What there was before the request began that was cut off, if this one recovers from it: what
     /// [`Transaction::before`](crate::Transaction::before) said then.
     pub before: Option<Before>,

@@ -180,11 +180,11 @@ impl Transaction {
     /// [recovers](crate::recovery()) whether another node has taken registrations away since.
     #[must_use]
     pub fn before(&self) -> Option<Before> {
-        let standing = self.job.before_change.as_ref()?;
-        Some(Before {
+        let before_change = self.job.before_change.as_ref().map(|standing| Before {
             registrations: standing.old.count + standing.new.count,
             generation: standing.generation,
-        })
+        });
+        before_change.or(self.job.before_move)
     }
 
     /// The request.

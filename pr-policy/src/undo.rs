@@ -11,7 +11,7 @@ use scsi_pr::{AnswerClass, Refusal, ReservationKey};
 
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, Persistence, Settled};
-use crate::job::Job;
+use crate::job::{Job, Standing};
 use crate::outcome::{Outcome, Registration};
 use crate::reading::Progress;
 use crate::register::Spread;
@@ -108,7 +108,7 @@ impl Undoing {
 /// The key that stood on the paths before; `None` where nobody knows, or where a registration
 /// was to end: putting that back could not be told from registering anew. A device that has no
 /// room for one more says so to a path that had none: every path of a node that is registered has
-/// one, so this one was not any more, whatever its record says.
+/// one, so this one was not any more, whatever its record says; unless the device named it.
 fn old_key(register: &Register, failure: &Outcome, job: &Job) -> Option<ReservationKey> {
     let was_there = job
         .before_change
@@ -120,7 +120,9 @@ fn old_key(register: &Register, failure: &Outcome, job: &Job) -> Option<Reservat
             Some(job.remembered_key.unwrap_or(ReservationKey::NONE))
         }
         RegisterMode::Compare => Some(register.key),
-        RegisterMode::Ignore if is_want_of_room(failure) => Some(ReservationKey::NONE),
+        RegisterMode::Ignore if is_want_of_room(failure) && !job.is_seen_registered() => {
+            Some(ReservationKey::NONE)
+        }
         RegisterMode::Ignore => job.remembered_key.filter(|_| was_there),
     }
 }
@@ -131,4 +133,16 @@ fn is_want_of_room(failure: &Outcome) -> bool {
     };
     let class = scsi_pr::classify(*status, sense.as_ref());
     class == AnswerClass::Refused(Refusal::InsufficientResources)
+}
+
+impl Job {
+    /// Whether the device named registrations of this node before it registered.
+    fn is_seen_registered(&self) -> bool {
+        let seen = |before: &Standing| {
+            let tallies = [before.old, before.new].into_iter();
+            let mut named = tallies.filter(|tally| tally.is_named);
+            named.any(|tally| tally.count > 0)
+        };
+        self.before_change.as_ref().is_some_and(seen)
+    }
 }

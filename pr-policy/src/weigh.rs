@@ -7,7 +7,7 @@ mod unregistering;
 
 use alloc::vec::Vec;
 
-use scsi_pr::{Reservation, Sense, SenseKey, Status};
+use scsi_pr::{Reservation, ReservationKey, Sense, SenseKey, Status};
 
 pub(crate) use self::inheriting::{Inheritance, Late, take_back};
 use self::inheriting::{change, inherit, resume, shut_out};
@@ -170,13 +170,14 @@ fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
 /// What this node remembers must not be more than there is: a count of registrations is held
 /// against it. Where ports are named they decide, and what is remembered beyond does no harm.
 fn recall(census: &Census, job: &mut Job, courier: &mut Courier) -> State {
+    job.recall_holding(census);
     let key = job
         .remembered_key
         .filter(|_| matches!(census, Census::Counted { .. }));
     let left = key.map(|key| (key, census.count(key)));
     let is_less = |(_, left): &(_, usize)| *left < job.remembered_nexuses;
     if let Some((key, left)) = left.filter(is_less).filter(|(_, left)| *left > 0) {
-        job.remembered_nexuses = left;
+        job.forget_nexuses(left);
         job.effects.registration = Some(Registration::Registered {
             key,
             paths: Vec::new(),
@@ -236,6 +237,9 @@ fn invalid_release(job: &Job) -> Outcome {
 /// One disk that holds may reserve again with the same type. Nothing is forced here: there is
 /// nothing to be done.
 fn reserved(reserve: &Reserve, census: &Census, job: &mut Job, courier: &mut Courier) -> State {
+    if census.reservation().is_none() {
+        return State::Finished(job.unless_strange(Outcome::Conflict));
+    }
     let held = census.single_holder(reserve.key);
     let same = held.filter(|held| held.reservation_type == reserve.reservation_type);
     if same.is_none() || census.holder(reserve.key, job) != Ownership::Ours {
@@ -269,11 +273,7 @@ fn reserved_repeated(
 fn reserved_unheard(reserve: &Reserve, path: PathId, census: &Census, job: &mut Job) -> State {
     let held = census.single_holder(reserve.key);
     let same = held.filter(|held| held.reservation_type == reserve.reservation_type);
-    let is_ours = match census {
-        Census::Named(_) => census.holder(reserve.key, job) == Ownership::Ours,
-        Census::Counted { .. } => census.may_be_all_ours(reserve.key, job),
-    };
-    if same.is_some() && is_ours {
+    if same.is_some() && census.may_hold(reserve.key, job) {
         State::reserved_already(reserve, job)
     } else {
         State::Finished(Outcome::Unknown { path })
@@ -294,7 +294,40 @@ fn unclear(held: &Reservation) -> Outcome {
     }
 }
 
+impl Census {
+    /// Whether a reservation that is held with this key may be this node's, for all that is known.
+    fn may_hold(&self, key: ReservationKey, job: &Job) -> bool {
+        match self {
+            Self::Named(_) => self.holder(key, job) == Ownership::Ours,
+            Self::Counted { .. } => self.may_be_all_ours(key, job),
+        }
+    }
+}
+
 impl Job {
+    /// So many are left at most, and rather those of the map's own paths.
+    fn forget_nexuses(&mut self, left: usize) {
+        let own = self.remembered_nexuses.saturating_sub(self.remembered_gone);
+        self.remembered_gone = self.remembered_gone.min(left.saturating_sub(own));
+        self.remembered_nexuses = left;
+    }
+
+    /// A preemption that was cut off may have made this node the holder: what it asked for is
+    /// there.
+    fn recall_holding(&mut self, census: &Census) {
+        let Request::Preempt(preempt) = &self.request else {
+            return;
+        };
+        let held = census.single_holder(preempt.key).filter(|held| {
+            self.remembered_key == Some(held.key)
+                && held.reservation_type == preempt.reservation_type
+                && census.may_hold(held.key, self)
+        });
+        if let Some(held) = held {
+            self.effects.holding = Some(Holding::Held(held.reservation_type));
+        }
+    }
+
     /// Whose the holder is, for one who wants to preempt it; in doubt, what the caller chose.
     pub(crate) fn judge_victim(&self, census: &Census, held: &Reservation) -> Ownership {
         match census.preemptible_holder(held.key, self) {

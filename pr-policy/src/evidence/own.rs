@@ -84,7 +84,8 @@ impl Job {
 
     /// The most registrations that this node can have made.
     pub(super) fn own_nexuses(&self) -> usize {
-        self.paths.len().max(self.remembered_nexuses)
+        let known = self.paths.len() + self.remembered_gone;
+        known.max(self.remembered_nexuses)
     }
 
     /// Without a record there may have been others, whose paths are gone from the map.

@@ -9,7 +9,7 @@ use crate::job::Job;
 use crate::outcome::Outcome;
 use crate::request::{RegisterAndMove, Request};
 use crate::restore::Aftermath;
-use crate::snapshot::PathId;
+use crate::snapshot::{Before, PathId};
 use crate::state::State;
 use crate::takeover::Takeover;
 
@@ -22,7 +22,8 @@ pub(super) fn moved(
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    let unheard = silent.map_or(Outcome::Conflict, |path| Outcome::Unknown { path });
+    let refused = job.unless_strange(Outcome::Conflict);
+    let unheard = silent.map_or(refused, |path| Outcome::Unknown { path });
     let Some(held) = census.single_holder(moved.key) else {
         return State::Finished(unheard);
     };
@@ -53,6 +54,12 @@ pub(super) fn leave(
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
+    if !job.request.is_move_in(census) {
+        job.before_move = Some(Before {
+            registrations: census.count(moved.key),
+            generation: census.generation(),
+        });
+    }
     let takeover = census.single_holder(moved.key).and_then(|held| {
         let is_left = census.left_behind(moved.key, job).is_some()
             || census.is_all_ours(moved.key, job) && census.count(moved.key) > 1;
@@ -66,14 +73,17 @@ pub(super) fn leave(
     }
 }
 
-/// What was asked for may have been carried out, if this node held; it is not repeated.
+/// What was asked for may have been carried out, if this node held; it is not repeated. A sender
+/// that is to be unregistered looked before whether the reservation was there already, and did
+/// nothing before it had.
 pub(super) fn cut_off(
     moved: &RegisterAndMove,
     census: &Census,
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    if job.remembered_holding && job.request.is_move_in(census) {
+    let was_elsewhere = !moved.unregister || job.before_crash.is_some();
+    if job.remembered_holding && was_elsewhere && job.request.is_move_in(census) {
         State::moved_away(moved, None, job, courier)
     } else {
         State::Finished(Outcome::Conflict)

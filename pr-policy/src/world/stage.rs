@@ -368,6 +368,10 @@ impl World {
                 initiator_port: self.setting.known_port(node, number),
             })
         };
+        let is_gone = |(number, slot): &(usize, &PathSlot)| {
+            let may_have_key = host.record.nexuses.contains(number) || slot.trust == Trust::Suspect;
+            slot.link == Link::Gone && may_have_key
+        };
         let ports = (0..host.paths.len()).filter_map(|path| self.setting.known_port(node, path));
         Snapshot {
             paths: host.paths.iter().enumerate().filter_map(path).collect(),
@@ -377,6 +381,7 @@ impl World {
             remembered_all_tg_pt: self.setting.profile.has(Quirks::NEEDS_ALL_TG_PT),
             remembered_holding: host.record.holding.is_some(),
             remembered_nexuses: host.record.nexuses.len(),
+            remembered_gone: host.paths.iter().enumerate().filter(is_gone).count(),
             before: host.before,
             own_ports: ports.collect(),
         }

@@ -5,7 +5,7 @@
 use insta::assert_snapshot;
 use pr_policy::{Occasion, VictimCommands};
 
-use crate::narrate::{preempt, release};
+use crate::narrate::{preempt, register, release};
 use crate::traces::Traces;
 use crate::world::World;
 
@@ -43,4 +43,18 @@ fn what_is_remembered_is_held_against_what_there_is() {
         },
     );
     assert_snapshot!(text + &traces.text);
+}
+
+/// The paths that had the new key by then decide; one that has refused that still has the old one.
+#[test]
+fn a_change_of_key_is_completed() {
+    let traces = Traces::of(register(0xb, 0xb)).with(
+        "the first path had not got that far",
+        &["conflict good", "good"],
+        |world| {
+            recovering(world)
+                .registrants(&[&[(1, 0xa, 0), (2, 0xb, 0)], &[(1, 0xb, 0), (2, 0xb, 0)]])
+        },
+    );
+    assert_snapshot!(traces.text);
 }

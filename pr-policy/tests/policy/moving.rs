@@ -4,7 +4,7 @@
 //! port 0xbb, which gets the key 0xb. The last path of a map is the dead one.
 
 use insta::assert_snapshot;
-use pr_policy::{Doubt, Occasion, PathState, Request};
+use pr_policy::{Before, Doubt, Occasion, PathState, Request};
 
 use crate::narrate::{key, register_and_move};
 use crate::states::{DEAD, USABLE, Way, way};
@@ -182,6 +182,10 @@ fn after_a_crash() {
     let recovering = |mut world: World| {
         world.snapshot.remembered_holding = true;
         world.options.occasion = Occasion::Recovery;
+        world.snapshot.before = Some(Before {
+            registrations: 2,
+            generation: 6,
+        });
         world
     };
     let alive: &[&str] = &[GOOD, GOOD];
@@ -199,6 +203,16 @@ fn after_a_crash() {
                 let mut world =
                     recovering(world).registrants(&[&[(1, 0xa, 0), (2, 0xa, 0), (0xbb, 0xb, 5)]]);
                 world.snapshot.remembered_holding = false;
+                world
+            },
+        )
+        .with(
+            "it was not, says the journal: the other node held already",
+            alive,
+            move |world| {
+                let mut world =
+                    recovering(world).registrants(&[&[(1, 0xa, 0), (2, 0xa, 0), (0xbb, 0xb, 5)]]);
+                world.snapshot.before = None;
                 world
             },
         )

@@ -165,6 +165,11 @@ fn register_a_first_key() {
             &["conflict good", "good", "full"],
             nothing_remembered,
         )
+        .with(
+            "the answer is lost, and all were registered before",
+            &["conflict good", "lost conflict"],
+            |world| world.registrants(&[&[(1, 0xa, 0), (2, 0xa, 0)]]),
+        )
         .with("the only path stays busy", &["busy"], nothing_remembered)
         .with(
             "news of an answer that was given up",
@@ -234,8 +239,41 @@ fn register_and_ignore() {
             "one refuses: no key is remembered",
             &["good", "full"],
             nothing_remembered,
+        )
+        .with(
+            "one refuses, and the device had named the others",
+            &["good", "full"],
+            |world| world.registrants(&[&[(1, 0xa, 0)]]),
         );
     assert_snapshot!(traces.text);
+}
+
+/// It lacks the key, since it has not been settled: its conflict says nothing of the map.
+#[test]
+fn only_a_path_that_the_map_does_not_use() {
+    let requests = [
+        register(0xa, 0xb),
+        reserve(5),
+        release(5),
+        clear(),
+        register_and_move(false),
+    ];
+    let mut text = String::new();
+    for request in requests {
+        let title = request.to_string();
+        let traces = Traces::of(request).with(
+            &title,
+            &["doubtful: conflict | usable", "dead: good"],
+            |world| world.registrants(&[&[(2, 0xa, 0)]]),
+        );
+        text += &traces.text;
+    }
+    let held = Traces::of(reserve(5)).with(
+        "somebody else holds, whatever that path has",
+        &["doubtful: conflict | usable", "dead: good"],
+        |world| world.registrants(&[&[(2, 0xa, 0), (98, 0xb, 5)]]),
+    );
+    assert_snapshot!(text + &held.text);
 }
 
 #[test]
