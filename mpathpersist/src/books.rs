@@ -170,6 +170,9 @@ impl<'a> Books<'a> {
         name.clone_into(&mut record.name);
         if let Some(registration) = &effects.registration {
             self.enter_registration(&mut record, registration, request);
+            if matches!(registration, Registration::Registered { .. }) {
+                self.remember_nexuses(&mut record, &effects.unheard);
+            }
         }
         if let Some(holding) = effects.holding {
             enter_holding(&mut record, holding);

@@ -258,6 +258,21 @@ impl Trail {
         !self.unknown.is_empty() && !self.conflicts.is_empty()
     }
 
+    /// Takes no notice of what these paths refuse.
+    pub(crate) fn disregard(&mut self, is_meant: impl Fn(PathId) -> bool) {
+        let all = core::mem::take(&mut self.conflicts);
+        let (strange, known) = all.into_iter().partition(|path| is_meant(*path));
+        self.conflicts = known;
+        let strange: Vec<PathId> = strange;
+        self.silent
+            .extend(strange.into_iter().map(|path| (path, None)));
+    }
+
+    /// Whether every path that answered refused, and one did.
+    pub(crate) fn may_only_conflict(&self) -> bool {
+        self.unknown.is_empty() && !self.conflicts.is_empty()
+    }
+
     /// The outcome of a request that no path accepted.
     pub(crate) fn into_outcome(self) -> Outcome {
         if let Some(path) = self.unknown.first() {

@@ -262,6 +262,12 @@ impl BroadcastEnd {
         self.rungs.iter().filter(is_heard).map(|(path, _)| *path)
     }
 
+    /// The paths that accepted at this rung, heard or not: they had refused those before.
+    pub(crate) fn at(&self, rung: usize) -> impl Iterator<Item = PathId> {
+        let is_there = move |(_, at): &&(PathId, usize)| *at == rung;
+        self.rungs.iter().filter(is_there).map(|(path, _)| *path)
+    }
+
     /// How many paths executed the first command, some of them unseen: then the next one found
     /// what it had done.
     pub(crate) fn moved(&self) -> usize {
@@ -277,12 +283,11 @@ impl BroadcastEnd {
         self.behind.iter().filter(is_unknown).map(|(path, _)| *path)
     }
 
-    /// How many paths may have executed the command although they never said so.
-    pub(crate) fn unheard(&self) -> usize {
+    /// The paths that may have executed the command although they never said so.
+    pub(crate) fn unheard(&self) -> impl Iterator<Item = PathId> {
         let silences = self.absent.iter().chain(&self.behind);
-        silences
-            .filter(|(_, silence)| *silence == Silence::Unknown)
-            .count()
+        let unknown = silences.filter(|(_, silence)| *silence == Silence::Unknown);
+        unknown.map(|(path, _)| *path)
     }
 
     /// Whether no path that is alive said anything but RESERVATION CONFLICT.

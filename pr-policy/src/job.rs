@@ -59,8 +59,12 @@ pub(crate) struct Job {
     pub(crate) type_in_force: Option<ReservationType>,
     /// Paths that were usable from the beginning: what they say is no old news.
     pub(crate) steady: Vec<PathId>,
+    /// Paths that seemed usable and did not answer.
+    pub(crate) silent: Vec<PathId>,
     /// One of them said that registrations or reservations were taken away.
     pub(crate) has_lost: bool,
+    /// Paths that said so since they were last known to be registered.
+    pub(crate) robbed: Vec<PathId>,
     /// How often our registrations were preempted to end them.
     pub(crate) purges: u32,
     #[cfg(feature = "world")]
@@ -77,6 +81,8 @@ impl Job {
                 .filter(is_usable)
                 .map(|path| path.id)
                 .collect(),
+            silent: Vec::new(),
+            robbed: Vec::new(),
             has_lost: false,
             request,
             paths: snapshot.paths,
@@ -110,6 +116,7 @@ impl Job {
                 attention,
                 UnitAttention::RegistrationsPreempted | UnitAttention::ReservationsPreempted
             );
+            self.robbed.extend(path.filter(|_| is_loss));
             self.has_lost |= is_loss && path.is_some_and(|path| self.steady.contains(&path));
             self.effects.news.push(attention);
         }
@@ -154,9 +161,12 @@ impl Job {
     /// Whether the map uses no path that could be asked although this node is registered with the
     /// request's key: the conflict of one that is kept out may be its own alone.
     pub(crate) fn hears_strangers_only(&self) -> bool {
-        self.steady.is_empty()
-            && self.remembered_key.is_some()
-            && self.remembered_key == self.request.key()
+        self.hears_of_strangers() && self.remembered_key == self.request.key()
+    }
+
+    /// The same, whatever the request's key.
+    pub(crate) fn hears_of_strangers(&self) -> bool {
+        self.steady.is_empty() && self.remembered_key.is_some()
     }
 
     /// The same for how a request ended of which nothing was executed.
@@ -208,9 +218,11 @@ impl Job {
         }
     }
 
-    /// Asks these paths last from now on: they have cost their patience already.
+    /// Asks these paths last from now on: they have cost their patience already. What they are
+    /// registered with nobody has heard from them.
     pub(crate) fn demote(&mut self, silent: &[PathId]) {
         self.paths.sort_by_key(|path| silent.contains(&path.id));
+        self.silent.extend(silent);
     }
 
     /// Usable paths that the path which `accepted` does not cover, in groups of which one path

@@ -67,6 +67,9 @@ pub struct Effects {
     pub registration: Option<Registration>,
     /// The reservation of this node, if the request changed or established it.
     pub holding: Option<Holding>,
+    /// Paths that may be registered with the same key, although none of them said so. It is not
+    /// counted on that they are, but an end of the registration has to end theirs.
+    pub unheard: Vec<PathId>,
     /// Reservations or registrations were taken away, said unit attentions on the way. Mostly by
     /// other nodes; but what one path of this node does is news to its other paths too, so this
     /// is a reason to look, not a proof.

@@ -14,6 +14,8 @@
 //!      │  └── none of ours has it                             │ shut out
 //!      └──────────────────────────────► Leaving ◄─────────────┘
 //!                                          └── not a member any more ────► reinstate
+//!
+//!   after a return that was cut off: Vouching ─► Validating
 //! ```
 //!
 //! The machine is driven like a [`Transaction`](crate::Transaction), under the map's lock.
@@ -72,6 +74,8 @@ pub struct PathReturn {
     courier: Courier,
     job: Job,
     path: PathId,
+    /// What the path's own registration is worth, while nothing has been changed.
+    suspicion: Trust,
     step: Step,
     rounds: u32,
 }
@@ -97,6 +101,8 @@ enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Joined {
     No,
+    /// By a return that was cut off.
+    Perhaps,
     Yes,
 }
 
@@ -142,6 +148,7 @@ impl PathReturn {
             courier: Courier::new(options.limits),
             job,
             path,
+            suspicion: trust,
             step: Step::Ended(Settlement::Reinstate),
             rounds: 0,
         };
@@ -149,9 +156,10 @@ impl PathReturn {
             (Membership::Never, _, _) => Step::Ended(Settlement::Reinstate),
             (Membership::Ended, _, _) | (_, None, _) => machine.leave(AfterLeaving::Reinstate),
             // Not by giving its key up first where others can tell: some devices keep one
-            // registration for all paths of an initiator port.
+            // registration for all paths of an initiator port. If they still have the key, and it
+            // has after that, then it is not too late.
             (Membership::Lasting, Some(key), Trust::Suspect) if !machine.others().is_empty() => {
-                machine.ask_others(key, Joined::No)
+                machine.ask_others(key, Joined::Perhaps)
             }
             (Membership::Lasting, Some(_), Trust::Suspect) => {
                 machine.leave(AfterLeaving::StartOver)
@@ -231,7 +239,8 @@ impl PathReturn {
             Step::Leaving(_, AfterLeaving::Reinstate) if self.rounds == 0 => Trust::Trusted,
             Step::Leaving(..) => Trust::Suspect,
             Step::Ended(Settlement::TryAgain(trust)) => *trust,
-            _ => Trust::Trusted,
+            Step::Ended(Settlement::Reinstate) => Trust::Trusted,
+            Step::Validating(_) | Step::Counting(_) | Step::Vouching(..) => self.suspicion,
         }
     }
 
@@ -316,9 +325,10 @@ impl PathReturn {
             Progress::Waiting(attempt) => Step::Validating(attempt),
             Progress::Ended((AttemptEnd::Done(_), _)) => self.reinstate(),
             Progress::Ended((AttemptEnd::Exhausted, trail)) if !trail.conflicts.is_empty() => {
+                self.suspicion = Trust::Trusted;
                 self.count()
             }
-            Progress::Ended(_) => Step::Ended(NOT_NOW),
+            Progress::Ended(_) => self.not_now(),
         }
     }
 
@@ -331,7 +341,7 @@ impl PathReturn {
         let census = match progress {
             Progress::Waiting(reading) => return Step::Counting(reading),
             Progress::Ended(Ok(census)) => census,
-            Progress::Ended(Err(_)) => return Step::Ended(NOT_NOW),
+            Progress::Ended(Err(_)) => return self.not_now(),
         };
         let Some(key) = self.key() else {
             return self.leave(AfterLeaving::Reinstate);
@@ -367,13 +377,16 @@ impl PathReturn {
             (Progress::Ended((AttemptEnd::Done(_), _)), Joined::No, Some(key)) => {
                 self.join(key, Proof::Vouched)
             }
+            (Progress::Ended((AttemptEnd::Done(_), _)), Joined::Perhaps, Some(key)) => {
+                self.validate(key)
+            }
             (Progress::Ended((AttemptEnd::Done(_), _)), Joined::Yes, _) => self.reinstate(),
             (Progress::Ended((AttemptEnd::Exhausted, trail)), _, _)
                 if !trail.conflicts.is_empty() && trail.unreachable().next().is_none() =>
             {
                 self.expelled()
             }
-            (_, Joined::No, _) => Step::Ended(NOT_NOW),
+            (_, Joined::No | Joined::Perhaps, _) => self.not_now(),
             (_, Joined::Yes, _) => self.try_again(),
         }
     }
@@ -458,6 +471,11 @@ impl PathReturn {
         self.leave(AfterLeaving::TryAgain)
     }
 
+    /// Nothing has been changed.
+    fn not_now(&self) -> Step {
+        Step::Ended(Settlement::TryAgain(self.suspicion))
+    }
+
     fn leave(&mut self, then: AfterLeaving) -> Step {
         let progress = self.impose(ReservationKey::NONE);
         self.left(progress, then)
@@ -471,6 +489,7 @@ impl PathReturn {
         match (progress, then, self.key()) {
             (Progress::Waiting(attempt), _, _) => Step::Leaving(attempt, then),
             (Progress::Ended((AttemptEnd::Done(_), _)), AfterLeaving::StartOver, Some(key)) => {
+                self.suspicion = Trust::Trusted;
                 self.validate(key)
             }
             (Progress::Ended((AttemptEnd::Done(_), _)), AfterLeaving::TryAgain, _) => {

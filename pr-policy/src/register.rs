@@ -57,11 +57,11 @@ pub(crate) struct FanningOut {
 const FORCED: usize = 2;
 
 /// The proof that the device allowed this registration: the path that accepted it first.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Accepted {
     pilot: PathId,
-    /// How many paths may have accepted it before, without an answer.
-    unheard: usize,
+    /// Paths that may have accepted it before, without an answer.
+    unheard: Vec<PathId>,
 }
 
 impl Piloting {
@@ -113,7 +113,7 @@ impl Piloting {
             (AttemptEnd::Done(pilot), _) => {
                 let accepted = Accepted {
                     pilot,
-                    unheard: trail.unknown.len(),
+                    unheard: trail.unknown.clone(),
                 };
                 FanningOut::start(register, accepted, &trail, job, courier)
             }
@@ -202,6 +202,7 @@ impl FanningOut {
             Progress::Ended(end) => end,
         };
         let mut end = end;
+        let bare = end.conflicts.clone();
         end.disregard_strangers(job);
         let mut changed = Vec::from([accepted.pilot]);
         changed.extend(&end.done);
@@ -212,8 +213,16 @@ impl FanningOut {
             return State::Finished(Outcome::Unknown { path });
         }
         note_effects(&register, &changed, &end, job);
+        job.effects.unheard = end.unheard().collect();
+        let untold = accepted
+            .unheard
+            .iter()
+            .filter(|path| !changed.contains(path));
+        job.effects.unheard.extend(untold);
+        job.effects.unheard.sort_unstable();
+        job.effects.unheard.dedup();
         let failure = end.shortfall();
-        let unheard = accepted.unheard + end.unheard();
+        let unheard = accepted.unheard.len() + end.unheard().count();
         if failure.is_none() {
             for (path, _) in &end.absent {
                 job.note_state(*path, PathState::Dead);
@@ -223,8 +232,9 @@ impl FanningOut {
             pilot: accepted.pilot,
             moved: register.moves_pilot() + end.moved(),
             changed,
-            forced: end.heard_at(&[FORCED]).collect(),
-            twice: job.is_registered_twice(&register, accepted, &end),
+            forced: end.at(FORCED).collect(),
+            bare,
+            twice: job.is_registered_twice(&register, &accepted, &end),
             unheard,
             silent: end.may_have_followed().collect(),
             register,
@@ -319,7 +329,7 @@ impl Job {
     fn is_registered_twice(
         &self,
         register: &Register,
-        accepted: Accepted,
+        accepted: &Accepted,
         end: &BroadcastEnd,
     ) -> bool {
         let following = self.following(register, accepted.pilot);
@@ -335,7 +345,7 @@ impl Job {
         // With nothing to replace, the first command would have been enough.
         let is_gone = following.key.is_none() && has(&[FORCED]);
         following.mode == RegisterMode::Compare
-            && accepted.unheard == 0
+            && accepted.unheard.is_empty()
             && is_lone
             && (has(made) && has(share) || is_gone)
     }

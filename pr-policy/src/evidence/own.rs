@@ -74,11 +74,11 @@ impl Job {
         (usable, others)
     }
 
-    /// Paths of this map, or remembered nexuses, that no command reaches now. One that the map did
-    /// not use need not be among the remembered.
+    /// Paths of this map, or remembered nexuses, that no command reaches now, or did not reach a
+    /// moment ago. One that the map did not use need not be among the remembered.
     pub(crate) fn nexuses_out_of_reach(&self) -> usize {
         let mut known = self.usable();
-        known.retain(|path| self.is_steady(*path));
+        known.retain(|path| self.is_steady(*path) && !self.silent.contains(path));
         self.own_nexuses().saturating_sub(known.len())
     }
 

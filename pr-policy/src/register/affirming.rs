@@ -53,8 +53,10 @@ pub(crate) struct Spread {
     pub(crate) changed: Vec<PathId>,
     /// How many of them had the key that was to be replaced.
     pub(crate) moved: usize,
-    /// Those that had neither that nor the new one.
+    /// Those that had neither that nor the new one, and have it now.
     pub(crate) forced: Vec<PathId>,
+    /// Those that had neither, and still have not.
+    pub(crate) bare: Vec<PathId>,
     /// Paths that share a registration have registered it twice.
     pub(crate) twice: bool,
     /// How many more may have accepted it without an answer.
@@ -83,6 +85,7 @@ impl Spread {
             changed: Vec::new(),
             moved: 0,
             forced: Vec::new(),
+            bare: Vec::new(),
             twice: false,
             unheard: 0,
             silent: Vec::new(),

@@ -88,6 +88,8 @@ impl Handing {
                 Retracting::start(takeover, outcome, job, courier)
             }
             AttemptEnd::Exhausted => {
+                // Then it was refused, if it was executed.
+                takeover.has_moved &= !job.robbed.contains(&holder.0);
                 takeover.lost.push(holder.0);
                 Recounting::start(takeover, trail.into_outcome(), job, courier)
             }

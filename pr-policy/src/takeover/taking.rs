@@ -44,12 +44,16 @@ impl Taking {
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
-        let (end, trail) = match progress {
+        let (end, mut trail) = match progress {
             Progress::Waiting(attempt) => return State::Taking(Self { attempt, takeover }),
             Progress::Ended(end) => end,
         };
         takeover.lost.extend(trail.unreachable());
         takeover.conflicts.clone_from(&trail.conflicts);
+        if takeover.rounds == 1 {
+            // A path that the map did not use may lack the key.
+            trail.disregard(|path| !job.is_steady(path));
+        }
         let is_known = trail.unknown.is_empty();
         match end {
             AttemptEnd::Done(path) => taken(Taken(path), takeover, job, courier),
@@ -97,6 +101,7 @@ impl Takeover {
 
 fn taken(holder: Taken, mut takeover: Takeover, job: &mut Job, courier: &mut Courier) -> State {
     takeover.generation = takeover.generation.wrapping_add(1);
+    job.robbed.clear();
     takeover.has_purged = true;
     takeover.renewed = Vec::from([holder.0]);
     if job.makes(Mutation::ResumeTooEarly) {

@@ -241,10 +241,8 @@ impl Inheritance {
         let before = job.before_change.as_ref().filter(|_| is_asked)?;
         let now = census.tally(self.old_key?, job);
         let is_robbed = if job.all_tg_pt() {
-            spread
-                .forced
-                .iter()
-                .any(|path| job.starts_from(*path, &before.ports))
+            let mut lacking = spread.forced.iter().chain(&spread.bare);
+            lacking.any(|path| job.starts_from(*path, &before.ports))
         } else {
             // A path that did not answer has the one key or the other, unless the old one was taken
             // from it. If it was the new one, later, nothing is left of that either.

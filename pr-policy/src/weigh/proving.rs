@@ -62,6 +62,9 @@ impl Proving {
             (Claim::Reserved(reserve), AttemptEnd::Done(_)) => {
                 State::reserved_already(&reserve, job)
             }
+            (Claim::Reserved(_), AttemptEnd::Exhausted) if trail.conflicts.is_empty() => {
+                State::Finished(trail.into_outcome())
+            }
             (Claim::Reserved(_), _) => State::Finished(Outcome::Conflict),
             (Claim::Released(_), AttemptEnd::Done(_)) => State::Finished(Outcome::Done),
             (Claim::Released(_), _) if !trail.conflicts.is_empty() => {

@@ -205,7 +205,8 @@ impl Alphabet {
 /// knows nothing of its registration cannot use it on more than the one path.
 fn moves(world: &World, node: usize, key: ReservationKey) -> Vec<Request> {
     let mut requests = Vec::new();
-    for other in (0..world.setting().nodes()).filter(|other| *other != node) {
+    let may_receive = |other: &usize| *other != node && !world.nodes[*other].is_half_registered;
+    for other in (0..world.setting().nodes()).filter(may_receive) {
         let Some(new_key) = world.key(other) else {
             continue;
         };

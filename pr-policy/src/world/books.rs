@@ -45,8 +45,9 @@ impl Record {
                 if let Some(Request::Register(register)) = request {
                     self.aptpl = register.aptpl;
                 }
+                let heard_or_not = paths.iter().chain(&effects.unheard);
                 self.nexuses
-                    .extend(paths.iter().map(|PathId(path)| *path as usize));
+                    .extend(heard_or_not.map(|PathId(path)| *path as usize));
                 if let Others::AtMost(most) = others {
                     let (mut kept, gone): (Vec<_>, Vec<_>) =
                         self.nexuses.iter().copied().partition(is_in_map);

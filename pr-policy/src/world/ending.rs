@@ -82,6 +82,7 @@ impl World {
         let Some(Op::Ask { request, .. }) = self.nodes[node].journal.take() else {
             return;
         };
+        self.nodes[node].is_overtaken = false;
         self.nodes[node].note_end(&request, outcome, is_unclear(outcome));
         self.reference.end(node, None, &request, &self.setting);
     }

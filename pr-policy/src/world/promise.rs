@@ -16,6 +16,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use scsi_pr::device_server::Nexus;
 use scsi_pr::{Reservation, ReservationKey, ReservationType};
 
 use super::ending::is_unclear;
@@ -161,13 +162,31 @@ impl World {
         let admits_it = running.is_some_and(|running| running.machine.is_unclear());
         // Whether a reservation of all registrants ends with this node is decided by those who
         // leave meanwhile: it cannot know that it has to release.
-        let is_overtaken =
-            running.is_some_and(|running| running.meddlings > 0 && is_unregister(&running.op));
+        let is_overtaken = host.is_overtaken
+            || running.is_some_and(|running| running.meddlings > 0 && is_unregister(&running.op));
         host.is_torn
             || admits_it
             || is_overtaken
             || self.is_single_nexus(node)
             || self.has_latecomer(node)
+            || self.is_kept_by_remnants()
+    }
+
+    /// Whether a reservation of all registrants is kept by what commands have left behind on paths
+    /// that are away: they said so.
+    fn is_kept_by_remnants(&self) -> bool {
+        let is_shared = |held: Reservation| held.reservation_type.is_all_registrants();
+        let is_remnant = |nexus: &Nexus| {
+            let mut nodes = (0..self.nodes.len()).filter(|node| self.nodes[*node].may_leak);
+            nodes.any(|node| {
+                let paths = self.nodes[node].paths.iter().enumerate();
+                let mut away = paths.filter(|(_, slot)| !slot.is_active);
+                away.any(|(path, _)| self.setting.nexus(node, path) == nexus)
+            })
+        };
+        let mut registrations = self.unit.registrations();
+        self.unit.reservation().is_some_and(is_shared)
+            && registrations.all(|found| is_remnant(found.nexus))
     }
 
     /// Whether a node that was shut out has registered too late and not noticed yet: that keeps a
@@ -296,7 +315,7 @@ impl World {
     }
 }
 
-fn is_unregister(op: &Op) -> bool {
+pub(super) fn is_unregister(op: &Op) -> bool {
     matches!(op, Op::Ask { request: Request::Register(register), .. } if register.is_unregister())
 }
 
@@ -329,7 +348,7 @@ impl World {
     }
 
     fn disagreement(&self, candidate: &Candidate) -> Option<(Promise, String)> {
-        let torn = self.is_torn();
+        let torn = self.is_torn() || self.is_kept_by_remnants();
         let (expected, found) = (candidate.held(&self.setting), self.held());
         if expected != found && !torn {
             let why = format!("the reservation is {found:?}, on one disk {expected:?}");

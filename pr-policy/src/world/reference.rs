@@ -14,7 +14,7 @@
 
 use alloc::vec::Vec;
 
-use scsi_pr::device_server::LogicalUnit;
+use scsi_pr::device_server::{LogicalUnit, Quirks};
 use scsi_pr::{AnswerClass, Refusal, ReservationKey, ReservationType, classify_for};
 
 use super::setting::Setting;
@@ -93,7 +93,7 @@ impl Reference {
             key: ReservationKey::NONE,
             new_key: ReservationKey::NONE,
             aptpl: false,
-            all_tg_pt: false,
+            all_tg_pt: setting.profile.has(Quirks::NEEDS_ALL_TG_PT),
             transport_ids: Vec::new(),
         });
         for mut candidate in self.candidates.clone() {

@@ -12,7 +12,7 @@ use scsi_pr::device_server::{LogicalUnit, Quirks};
 use super::books::Record;
 use super::machine::{Machine, Running};
 use super::op::{Fault, Link, Op};
-use super::promise::{RestPoint, Violation};
+use super::promise::{RestPoint, Violation, is_unregister};
 use super::reference::{Reference, drain};
 use super::setting::Setting;
 use super::trace::{Moment, Trace};
@@ -45,6 +45,9 @@ pub(super) struct Node {
     /// What the journal says of the registrations that there were before.
     pub(super) before: Option<Before>,
     pub(super) running: Option<Box<Running>>,
+    /// What the journal tells of unregistered, and other nodes have stepped in before it was cut
+    /// off.
+    pub(super) is_overtaken: bool,
     /// One disk may not have had it registered when its registration began.
     pub(super) is_joining: bool,
     /// Its last command ended without a definite answer, and said so.
@@ -95,6 +98,7 @@ impl World {
             journal: None,
             before: None,
             running: None,
+            is_overtaken: false,
             is_joining: false,
             is_torn: false,
             is_half_registered: false,
@@ -465,6 +469,7 @@ impl World {
         {
             host.paths[*path].trust = machine.trust();
         }
+        host.is_overtaken |= running.meddlings > 0 && is_unregister(&running.op);
         if host.journal.is_none() {
             host.before = running.machine.before();
             host.journal = Some(running.op);

@@ -3,9 +3,9 @@
 //! Three nexuses are remembered, of which one is gone from the map.
 
 use insta::assert_snapshot;
-use pr_policy::{Occasion, VictimCommands};
+use pr_policy::{Occasion, Request, VictimCommands};
 
-use crate::narrate::{preempt, register, release};
+use crate::narrate::{preempt, register, register_with, release};
 use crate::traces::Traces;
 use crate::world::World;
 
@@ -56,5 +56,13 @@ fn a_change_of_key_is_completed() {
                 .registrants(&[&[(1, 0xa, 0), (2, 0xb, 0)], &[(1, 0xb, 0), (2, 0xb, 0)]])
         },
     );
-    assert_snapshot!(traces.text);
+    let text = traces.text;
+    let mut for_all = register_with(0xb, 0xb);
+    for_all.all_tg_pt = true;
+    let traces = Traces::of(Request::Register(for_all)).with(
+        "somebody takes the old key meanwhile, of all target ports",
+        &["good", "conflict"],
+        |world| recovering(world).registrants(&[&[(1, 0xb, 0), (2, 0xa, 0)], &[(1, 0xb, 0)]]),
+    );
+    assert_snapshot!(text + &traces.text);
 }

@@ -489,6 +489,11 @@ fn unregister_and_ignore() {
             forgotten(counted(world))
         })
         .with(
+            "only a path is left that the map does not use",
+            &["doubtful: conflict good | usable", DEAD, DEAD],
+            |world| world.registrants(&[&[(2, 0xa, 0), (3, 0xa, 0)]]),
+        )
+        .with(
             "nobody knows, by force: it is none of ours",
             ALL_ALIVE,
             |world| forced(forgotten(counted(world))),

@@ -13,6 +13,8 @@ mod moving;
 #[cfg(test)]
 mod narrate;
 #[cfg(test)]
+mod path_return;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod states;

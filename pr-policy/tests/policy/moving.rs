@@ -121,6 +121,11 @@ fn what_may_happen_on_the_way() {
             then(&[(1, 0xa, 5), (0xbb, 0xb, 0)], [7, 8]),
         )
         .with(
+            "its answer is lost, and another node took it meanwhile",
+            &after("conflict good preempted lost"),
+            then(&[(0xbb, 0xb, 5)], [7, 9]),
+        )
+        .with(
             "the holder does not answer",
             &["conflict good", "lost", "conflict good"],
             |world| {

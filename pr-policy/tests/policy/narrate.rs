@@ -98,6 +98,13 @@ pub(crate) fn effects(effects: &Effects) -> String {
         Some(Registration::Unregistered) => text += "; unregistered",
         None => {}
     }
+    if let Some(Registration::Registered { paths, .. }) = &effects.registration {
+        let unheard = effects.unheard.iter().filter(|path| !paths.contains(path));
+        let unheard: Vec<String> = unheard.map(|path| path.0.to_string()).collect();
+        if !unheard.is_empty() {
+            text += &format!(", perhaps on {}", unheard.join(" "));
+        }
+    }
     match effects.holding {
         Some(Holding::Held(held)) => text += &format!("; holds type {}", held.0),
         Some(Holding::NotHeld) => text += "; holds nothing",

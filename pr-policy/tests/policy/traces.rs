@@ -218,7 +218,16 @@ fn register_another_key() {
             &["good", "busy"],
             as_is,
         );
-    assert_snapshot!(traces.text);
+    let text = traces.text;
+    let mut for_all = register_with(0xa, 0xb);
+    for_all.all_tg_pt = true;
+    // Their counts tell nothing: each path registers several nexuses.
+    let traces = Traces::of(Request::Register(for_all)).with(
+        "for all target ports: the old key was taken from one",
+        &["good", "conflict lost conflict good"],
+        |world| world.registrants(&[&[(1, 0xa, 0), (2, 0xa, 0)], &[(1, 0xb, 0), (2, 0xb, 0)]]),
+    );
+    assert_snapshot!(text + &traces.text);
 }
 
 #[test]
@@ -393,8 +402,24 @@ fn reserve_() {
             "not registered, says the kernel's target",
             &["lio-not-registered"],
             as_is,
+        )
+        .with(
+            "the path that holds is gone since",
+            &["not-sent", "conflict good"],
+            we_hold,
+        )
+        .with(
+            "a dead path holds, and nobody says whether we are registered",
+            &["conflict lost", "dead: good"],
+            we_hold,
         );
     assert_snapshot!(traces.text);
+}
+
+/// So say a count and the record.
+fn we_hold(mut world: World) -> World {
+    world.snapshot.remembered_holding = true;
+    world.keys(&[0xa, 0xa]).reservations(&[(0xa, 5)])
 }
 
 #[test]
@@ -573,7 +598,12 @@ fn preempt_all_registrants() {
             &["lost good", "conflict good"],
             |world| world.reservations(&[(0, 7), (0xa, 5)]).keys(&[0xa]),
         )
-        .with("nobody holds", &["invalid", "good"], as_is);
+        .with("nobody holds", &["invalid", "good"], as_is)
+        .with(
+            "only a path is left that the map did not use",
+            &["not-sent", "doubtful: conflict | usable"],
+            |world| world.reservations(&[(0, 7)]),
+        );
     assert_snapshot!(traces.text);
 }
 
