@@ -95,6 +95,7 @@ impl Lab {
     pub fn shared(name: &str) -> Result<Self> {
         require_guest()?;
         let guard = CLAIMS.read().unwrap_or_else(PoisonError::into_inner);
+        udev::set_rules(udev::Rules::Links)?;
         Ok(Self::new(name, Claim::Shared(guard)))
     }
 
@@ -106,6 +107,7 @@ impl Lab {
     pub fn alone(name: &str) -> Result<Self> {
         require_guest()?;
         let guard = CLAIMS.write().unwrap_or_else(PoisonError::into_inner);
+        udev::set_rules(udev::Rules::All)?;
         Ok(Self::new(name, Claim::Alone(guard)))
     }
 

@@ -112,9 +112,13 @@ impl Run {
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let Some((status, end)) = ended else {
+            // Of use only where the kernel lets nobody but root look.
+            let stack = std::fs::read_to_string(format!("/proc/{}/stack", child.id()));
             let _ = child.kill();
             let _ = child.wait();
-            let outcome = format!("no end after {} s", self.limit.as_secs());
+            let limit = self.limit.as_secs();
+            let stack = stack.unwrap_or_default();
+            let outcome = format!("no end after {limit} s; in the kernel: {}", stack.trim());
             return Err(Error::Command {
                 command: line,
                 outcome,

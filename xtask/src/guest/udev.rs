@@ -1,6 +1,9 @@
 //! udev, which makes the links in `/dev/mapper`: there are hosts without it.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use super::{Lab, run, until};
 use crate::error::{Context, Error, Result};
@@ -41,6 +44,57 @@ impl Drop for WithoutUdev {
         }
     }
 }
+
+/// How much udev looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// What any host has.
+    All,
+    /// No more than what makes links: nobody asks whether a disk belongs to a map. That takes an
+    /// eighth of the guest's time, and concerns daemons only.
+    Links,
+}
+
+/// Sees to it that udev has these rules.
+///
+/// # Errors
+/// If they cannot be written, or udev does not answer.
+pub(super) fn set_rules(rules: Rules) -> Result {
+    let mut present = RULES.lock().unwrap_or_else(PoisonError::into_inner);
+    if *present == rules {
+        return Ok(());
+    }
+    let what = || format!("cannot change {MASKS}");
+    fs::create_dir_all(MASKS).context(what)?;
+    match rules {
+        Rules::All => {
+            for name in MASKED {
+                fs::remove_file(format!("{MASKS}/{name}")).context(what)?;
+            }
+        }
+        Rules::Links => {
+            for name in MASKED {
+                symlink("/dev/null", format!("{MASKS}/{name}")).context(what)?;
+            }
+        }
+    }
+    run("udevadm", ["control", "--reload"])?.succeeded()?;
+    *present = rules;
+    Ok(())
+}
+
+/// The rules that udev has; with those of its packages the guest starts.
+static RULES: Mutex<Rules> = Mutex::new(Rules::All);
+
+/// Where rules take the place of those of packages.
+const MASKS: &str = "/run/udev/rules.d";
+
+/// Whether a disk belongs to a map, and partitions.
+const MASKED: [&str; 3] = [
+    "60-kpartx.rules",
+    "60-multipath.rules",
+    "68-del-part-nodes.rules",
+];
 
 const UDEV: &str = "/lib/systemd/systemd-udevd";
 

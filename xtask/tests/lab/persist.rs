@@ -97,7 +97,13 @@ impl Stage {
     pub(crate) fn can_write(&self) -> Result<bool> {
         let to = format!("of={}", self.map.node());
         let args = ["if=/dev/zero", &to, "bs=4k", "count=1", "oflag=direct"];
-        Ok(run("dd", args)?.code() == 0)
+        let written = run("dd", args).map_err(|error| {
+            let info = run("dmsetup", ["info", self.map.name()]);
+            let info = info.map(|info| info.stdout).unwrap_or_default();
+            let status = self.map.status().unwrap_or_default();
+            Error::unexpected(format!("{error}\n{info}{status}"))
+        });
+        Ok(written?.code() == 0)
     }
 
     /// Whether the other node can write a block.
