@@ -7,7 +7,7 @@ use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::courier::{Courier, Settled};
 use crate::job::Job;
 use crate::learn::Learning;
-use crate::outcome::{Holding, Outcome, Registration};
+use crate::outcome::{Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{RegisterAndMove, Request};
 use crate::restore::{Aftermath, Restoring};
@@ -123,6 +123,26 @@ fn exhausted(trail: Trail, job: &mut Job, courier: &mut Courier) -> State {
     }
 }
 
+impl Job {
+    /// A path that reserves or preempts is registered with the request's key, whatever the record
+    /// says: a REGISTER without an answer had been executed.
+    fn note_membership(&mut self, done_by: Option<PathId>) {
+        let key = match &self.request {
+            Request::Reserve(reserve) => reserve.key,
+            Request::Preempt(preempt) if preempt.victim != preempt.key => preempt.key,
+            _ => return,
+        };
+        let Some(path) = done_by.filter(|_| self.remembered_key.is_none()) else {
+            return;
+        };
+        self.effects.registration = Some(Registration::Registered {
+            key,
+            paths: Vec::from([path]),
+            others: Others::AsBefore,
+        });
+    }
+}
+
 impl State {
     /// The device has carried out the command; `done_by` is the path that said so, if one did.
     pub(crate) fn accepted(
@@ -131,6 +151,7 @@ impl State {
         job: &mut Job,
         courier: &mut Courier,
     ) -> Self {
+        job.note_membership(done_by);
         match job.request.clone() {
             Request::Preempt(preempt) => {
                 return Learning::start(preempt, aftermath, job, courier);

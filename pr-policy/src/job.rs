@@ -63,6 +63,8 @@ pub(crate) struct Job {
     pub(crate) silent: Vec<PathId>,
     /// One of them said that registrations or reservations were taken away.
     pub(crate) has_lost: bool,
+    /// A path that was to be unregistered, or was just registered, fell silent: it may have a key.
+    pub(crate) may_have_left: bool,
     /// Paths that said so since they were last known to be registered.
     pub(crate) robbed: Vec<PathId>,
     /// How often our registrations were preempted to end them.
@@ -82,6 +84,7 @@ impl Job {
                 .map(|path| path.id)
                 .collect(),
             silent: Vec::new(),
+            may_have_left: false,
             robbed: Vec::new(),
             has_lost: false,
             request,

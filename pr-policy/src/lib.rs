@@ -37,6 +37,7 @@ mod reading;
 mod recovery;
 mod register;
 mod release;
+mod remnant;
 mod request;
 mod restore;
 mod snapshot;

@@ -11,6 +11,7 @@ use crate::outcome::{Holding, Outcome};
 use crate::reading::Progress;
 use crate::register::Affirming;
 use crate::register::Piloting;
+use crate::remnant::{Remnants, evict};
 use crate::request::{Preempt, Register, RegisterMode, VictimCommands};
 use crate::restore::Restoring;
 use crate::state::State;
@@ -34,6 +35,12 @@ pub(crate) enum Purpose {
     },
     /// All of a key of this node, which had been shut out when it registered.
     TakeBack { victim: ReservationKey, late: Late },
+    /// All of a key of this node, which is out, with the one that a path has taken for a moment.
+    Evict {
+        key: ReservationKey,
+        victim: ReservationKey,
+        remnants: Remnants,
+    },
     /// Those of the old key: the usable paths have the new one. A reservation that the old key
     /// held passes to the sender.
     Inherit(Inheritance, ReservationKey, Option<Reservation>),
@@ -65,7 +72,14 @@ impl Purging {
                 unregistered(register, &end, &trail, job, courier)
             }
             // What is left goes path by path.
-            Purpose::TakeBack { late, .. } => take_back(late, job, courier),
+            Purpose::TakeBack { late, .. } => {
+                job.may_have_left |= !matches!(end, AttemptEnd::Done(_));
+                take_back(late, job, courier)
+            }
+            Purpose::Evict { key, remnants, .. } => {
+                job.may_have_left |= !matches!(end, AttemptEnd::Done(_));
+                evict(remnants, key, job, courier)
+            }
             Purpose::Inherit(inheritance, _, held) => {
                 inherited(inheritance, held, end, trail, job, courier)
             }
@@ -138,6 +152,7 @@ impl Purpose {
         let (key, victim) = match self {
             Self::Unregister { key, .. } => (*key, *key),
             Self::TakeBack { victim, late } => (late.key, *victim),
+            Self::Evict { key, victim, .. } => (*key, *victim),
             Self::Inherit(inheritance, old_key, _) => {
                 (inheritance.spread.register.new_key, *old_key)
             }

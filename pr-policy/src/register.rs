@@ -223,7 +223,9 @@ impl FanningOut {
         job.effects.unheard.dedup();
         let failure = end.shortfall();
         let unheard = accepted.unheard.len() + end.unheard().count();
-        if failure.is_none() {
+        if failure.is_none() && register.is_unregister() {
+            job.note_absent(&end);
+        } else if failure.is_none() {
             for (path, _) in &end.absent {
                 job.note_state(*path, PathState::Dead);
             }

@@ -10,9 +10,11 @@ use crate::evidence::is_same_initiator;
 use crate::job::Job;
 use crate::outcome::{Outcome, Registration};
 use crate::reading::Progress;
+use crate::remnant::Remnants;
 use crate::request::RegisterAndMove;
-use crate::snapshot::PathId;
+use crate::snapshot::{PathId, PathState};
 use crate::state::State;
+use crate::takeover::Suspended;
 
 /// What a command does to this node's own registrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,19 +30,26 @@ pub(crate) enum Aftermath {
 pub(crate) struct Restoring {
     broadcast: Broadcast,
     /// How it ends if all of them are.
-    outcome: Outcome,
+    remnants: Remnants,
 }
 
 impl Restoring {
     /// All registrations of this node's key were preempted: what is left of them, or of other
     /// keys on our paths, goes too.
     pub(crate) fn start_after_preempt(job: &mut Job, courier: &mut Courier) -> State {
-        Self::begin(None, Outcome::Done, job, courier)
+        let remnants = Remnants::new(Outcome::Done, Suspended::No, job);
+        Self::begin(None, remnants, job, courier)
     }
 
     /// This node was shut out while it registered: no path may have a key any more.
     pub(crate) fn start_shut_out(outcome: Outcome, job: &mut Job, courier: &mut Courier) -> State {
-        Self::begin(None, outcome, job, courier)
+        let remnants = Remnants::new(outcome, Suspended::No, job);
+        Self::begin(None, remnants, job, courier)
+    }
+
+    /// What was left on nexuses out of reach was preempted: a path has the key still.
+    pub(crate) fn start_evicted(remnants: Remnants, job: &mut Job, courier: &mut Courier) -> State {
+        Self::begin(None, remnants, job, courier)
     }
 
     /// The reservation was moved away and its sender unregistered. If one of our own paths may
@@ -54,13 +63,14 @@ impl Restoring {
         if moved.may_name_path_of(job) {
             return State::Finished(Outcome::Done);
         }
-        Self::begin(done_by, Outcome::Done, job, courier)
+        let remnants = Remnants::new(Outcome::Done, Suspended::No, job);
+        Self::begin(done_by, remnants, job, courier)
     }
 
     /// `done_by` is the path that is right already.
     fn begin(
         done_by: Option<PathId>,
-        outcome: Outcome,
+        remnants: Remnants,
         job: &mut Job,
         courier: &mut Courier,
     ) -> State {
@@ -74,25 +84,45 @@ impl Restoring {
             persistence: Persistence::Deadline,
         };
         let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
-        Self::after(progress, outcome, job)
+        Self::after(progress, remnants, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.broadcast.handle(settled, courier);
-        Self::after(progress, self.outcome, job)
+        Self::after(progress, self.remnants, job, courier)
     }
 
     fn after(
         progress: Progress<Broadcast, BroadcastEnd>,
-        outcome: Outcome,
+        mut remnants: Remnants,
         job: &mut Job,
+        courier: &mut Courier,
     ) -> State {
         let end = match progress {
-            Progress::Waiting(broadcast) => return State::Restoring(Self { broadcast, outcome }),
+            Progress::Waiting(broadcast) => {
+                return State::Restoring(Self {
+                    broadcast,
+                    remnants,
+                });
+            }
             Progress::Ended(end) => end,
         };
         job.effects.registration = Some(Registration::Unregistered);
-        State::Finished(end.shortfall().unwrap_or(outcome))
+        job.note_absent(&end);
+        remnants.outcome = end.shortfall().unwrap_or(remnants.outcome);
+        remnants.settle(job, courier)
+    }
+}
+
+impl Job {
+    /// Paths that did not unregister may have a key.
+    pub(crate) fn note_absent(&mut self, end: &BroadcastEnd) {
+        for (path, _) in &end.absent {
+            self.note_state(*path, PathState::Dead);
+        }
+        let behind: Vec<PathId> = end.behind.iter().map(|(path, _)| *path).collect();
+        self.may_have_left |= !end.absent.is_empty() || !behind.is_empty();
+        self.demote(&behind);
     }
 }
 

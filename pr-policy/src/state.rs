@@ -23,6 +23,9 @@
 //!   move:        [Weighing] ─► Asking ─► [Weighing ─► [takeover]] ─► [Restoring] ─► end
 //!   clear:       Asking ─► [Verifying] ─► end
 //!
+//!   remnants:    what has unregistered ─► Weighing ─► Hushing ─► Borrowing ─► Purging ─► Restoring
+//!                     ─► Resuming ─► end: see `remnant`
+//!
 //!   takeover:    Suspending ─► Taking ─► [Handing] ─► Renewing ─► Validating ─► Resuming ─► end
 //!                with [Recounting], [Retracting], [Learning]: see `takeover`
 //! ```
@@ -37,6 +40,7 @@ use crate::purge::Purging;
 use crate::read::Answering;
 use crate::register::{Affirming, FanningOut, Piloting};
 use crate::release::{Confirming, Releasing};
+use crate::remnant::{Borrowing, Hushing};
 use crate::request::Request;
 use crate::restore::{Aftermath, Restoring};
 use crate::survey::Surveying;
@@ -83,6 +87,10 @@ pub(crate) enum State {
     Proving(Proving),
     /// Waits for registrations out of reach to be preempted.
     Purging(Purging),
+    /// Waits for the map to be suspended, for a key to be taken for a moment.
+    Hushing(Hushing),
+    /// Waits for a path to take that key.
+    Borrowing(Borrowing),
     /// Waits for the map to be suspended.
     Suspending(Suspending),
     /// Waits for a path to take the reservation over.
@@ -164,13 +172,15 @@ impl State {
             Self::Weighing(state) => state.handle(settled, job, courier),
             Self::Proving(state) => state.handle(settled, job, courier),
             Self::Purging(state) => state.handle(settled, job, courier),
+            Self::Hushing(state) => state.handle(settled, job, courier),
+            Self::Borrowing(state) => state.handle(settled, job, courier),
             Self::Suspending(state) => state.handle(settled, job, courier),
             Self::Taking(state) => state.handle(settled, job, courier),
             Self::Recounting(state) => state.handle(settled, job, courier),
             Self::Handing(state) => state.handle(settled, job, courier),
             Self::Renewing(state) => state.handle(settled, job, courier),
             Self::Validating(state) => state.handle(settled, job, courier),
-            Self::Retracting(state) => state.handle(settled, courier),
+            Self::Retracting(state) => state.handle(settled, job, courier),
             Self::Resuming(state) => state.handle(&settled),
             Self::Finished(_) => self,
         }
@@ -208,6 +218,8 @@ impl State {
             Self::Weighing(_) => "Weighing",
             Self::Proving(_) => "Proving",
             Self::Purging(_) => "Purging",
+            Self::Hushing(_) => "Hushing",
+            Self::Borrowing(_) => "Borrowing",
             Self::Suspending(_) => "Suspending",
             Self::Taking(_) => "Taking",
             Self::Recounting(_) => "Recounting",

@@ -96,8 +96,9 @@ pub(crate) enum Sender {
     Leaves,
 }
 
+/// Whether the map is suspended, and has to be resumed in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Suspended {
+pub(crate) enum Suspended {
     No,
     Yes,
 }
@@ -250,12 +251,17 @@ impl Takeover {
     }
 
     pub(crate) fn end(self, outcome: Outcome, courier: &mut Courier) -> State {
-        match self.suspended {
-            Suspended::No => State::Finished(outcome),
-            Suspended::Yes => {
-                courier.resume();
-                State::Resuming(Resuming(outcome))
-            }
+        end(self.suspended, outcome, courier)
+    }
+}
+
+/// The end of a transaction that may have suspended the map.
+pub(crate) fn end(suspended: Suspended, outcome: Outcome, courier: &mut Courier) -> State {
+    match suspended {
+        Suspended::No => State::Finished(outcome),
+        Suspended::Yes => {
+            courier.resume();
+            State::Resuming(Resuming(outcome))
         }
     }
 }

@@ -15,9 +15,11 @@ use crate::job::{Job, Standing};
 use crate::outcome::{Outcome, Registration};
 use crate::reading::Progress;
 use crate::register::Spread;
+use crate::remnant::Remnants;
 use crate::request::{Register, RegisterMode};
 use crate::snapshot::PathId;
 use crate::state::State;
+use crate::takeover::Suspended;
 use crate::transaction::Occasion;
 
 /// Waits for the paths that had accepted to take the old key again.
@@ -64,12 +66,19 @@ impl Undoing {
         changed.extend(silent);
         let lanes = changed.iter().map(|path| Vec::from([*path])).collect();
         let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
-        Self::after(progress, register, changed, failure, job)
+        Self::after(progress, register, changed, failure, job, courier)
     }
 
     pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.broadcast.handle(settled, courier);
-        Self::after(progress, self.register, self.changed, self.failure, job)
+        Self::after(
+            progress,
+            self.register,
+            self.changed,
+            self.failure,
+            job,
+            courier,
+        )
     }
 
     fn after(
@@ -78,6 +87,7 @@ impl Undoing {
         changed: Vec<PathId>,
         failure: Outcome,
         job: &mut Job,
+        courier: &mut Courier,
     ) -> State {
         let end = match progress {
             Progress::Waiting(broadcast) => {
@@ -101,7 +111,11 @@ impl Undoing {
         } else {
             None
         };
-        State::Finished(failure)
+        if !is_none {
+            return State::Finished(failure);
+        }
+        job.note_absent(&end);
+        Remnants::new(failure, Suspended::No, job).settle(job, courier)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::mutation::Mutation;
 use crate::outcome::{Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
 use crate::release::Releasing;
+use crate::remnant::Remnants;
 use crate::request::{Register, RegisterAndMove, Release, Request, Reserve};
 use crate::snapshot::PathId;
 use crate::state::State;
@@ -63,6 +64,8 @@ pub(crate) enum Question {
     Resume(Register),
     /// This node was shut out while it registered: what has it got nevertheless?
     ShutOut(Late),
+    /// This node is out: what has it left on nexuses out of reach?
+    Remnants(Remnants),
     /// The usable paths have the new key: what is left of the old one?
     Inherit(Inheritance),
 }
@@ -123,6 +126,7 @@ impl Weighing {
             Question::Change(register) => change(register, Some(&census), job, courier),
             Question::Resume(register) => resume(register, &census, job, courier),
             Question::ShutOut(late) => shut_out(late, Some(&census), job, courier),
+            Question::Remnants(remnants) => remnants.weigh(&census, job, courier),
             Question::Inherit(inheritance) => inherit(inheritance, &census, job, courier),
         }
     }
@@ -134,6 +138,7 @@ fn unread(read: Outcome, question: Question, job: &mut Job, courier: &mut Courie
         Question::Change(register) => change(register, None, job, courier),
         Question::ShutOut(late) => shut_out(late, None, job, courier),
         Question::Recall => go_on(job, courier),
+        Question::Remnants(remnants) => remnants.end(courier),
         question => State::Finished(unseen(read, &question, job)),
     }
 }

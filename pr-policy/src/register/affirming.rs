@@ -20,9 +20,11 @@ use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
+use crate::remnant::Remnants;
 use crate::request::{Register, RegisterMode};
 use crate::snapshot::{PathId, PathState};
 use crate::state::State;
+use crate::takeover::Suspended;
 use crate::undo::Undoing;
 use crate::weigh::{Inheritance, Late, Question, Weighing};
 
@@ -226,7 +228,9 @@ impl State {
 
 fn go_on(spread: Spread, next: Next, job: &mut Job, courier: &mut Courier) -> State {
     match next {
-        Next::Inherit if spread.register.is_unregister() => State::Finished(Outcome::Done),
+        Next::Inherit if spread.register.is_unregister() => {
+            Remnants::new(Outcome::Done, Suspended::No, job).settle(job, courier)
+        }
         Next::Inherit => match Inheritance::new(spread, job) {
             Some(inheritance) => Weighing::start(Question::Inherit(inheritance), job, courier),
             None => State::Finished(Outcome::Done),

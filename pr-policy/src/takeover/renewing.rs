@@ -15,6 +15,7 @@ use crate::job::Job;
 use crate::learn::Learning;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
+use crate::remnant::Remnants;
 use crate::request::{Register, RegisterMode, Request};
 use crate::snapshot::PathState;
 use crate::state::State;
@@ -127,7 +128,8 @@ impl Renewing {
         match next {
             _ if is_robbed => Retracting::start(takeover, so_far, job, courier),
             Next::Validate(_) | Next::Conclude if takeover.is_leaving() => {
-                takeover.end(so_far, courier)
+                job.note_absent(&end);
+                Remnants::new(so_far, takeover.suspended, job).settle(job, courier)
             }
             Next::Validate(holder) => {
                 Validating::start(takeover, holder, Then::End(so_far), job, courier)

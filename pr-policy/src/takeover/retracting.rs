@@ -9,6 +9,7 @@ use crate::courier::{Courier, Settled};
 use crate::job::Job;
 use crate::outcome::{Holding, Outcome, Registration};
 use crate::reading::Progress;
+use crate::remnant::Remnants;
 use crate::state::State;
 
 /// Waits for registrations to be taken back that this node must not have any more.
@@ -29,18 +30,19 @@ impl Retracting {
         job.effects.registration = Some(Registration::Unregistered);
         job.effects.holding = Some(Holding::NotHeld);
         let progress = takeover.sweep(ReservationKey::NONE, None, job, courier);
-        Self::after(progress, takeover, outcome, courier)
+        Self::after(progress, takeover, outcome, job, courier)
     }
 
-    pub(crate) fn handle(self, settled: Settled, courier: &mut Courier) -> State {
+    pub(crate) fn handle(self, settled: Settled, job: &mut Job, courier: &mut Courier) -> State {
         let progress = self.broadcast.handle(settled, courier);
-        Self::after(progress, self.takeover, self.outcome, courier)
+        Self::after(progress, self.takeover, self.outcome, job, courier)
     }
 
     fn after(
         progress: Progress<Broadcast, BroadcastEnd>,
         takeover: Takeover,
         outcome: Outcome,
+        job: &mut Job,
         courier: &mut Courier,
     ) -> State {
         match progress {
@@ -50,8 +52,9 @@ impl Retracting {
                 outcome,
             }),
             Progress::Ended(end) => {
+                job.note_absent(&end);
                 let outcome = end.shortfall().unwrap_or(outcome);
-                takeover.end(outcome, courier)
+                Remnants::new(outcome, takeover.suspended, job).settle(job, courier)
             }
         }
     }

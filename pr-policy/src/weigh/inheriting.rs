@@ -4,7 +4,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use scsi_pr::ReservationKey;
+use scsi_pr::{ReservationKey, TransportId};
 
 use super::unclear;
 use crate::courier::Courier;
@@ -144,6 +144,16 @@ fn is_robbed(now: Tally, register: &Register, census: &Census, job: &Job) -> boo
 }
 
 impl Census {
+    /// Whether a port of this node that was registered is not any more, with whatever key.
+    fn lacks_port_of(&self, before: &[TransportId], job: &Job) -> bool {
+        let registered = self.registered();
+        let is_left = |port: &TransportId| registered.iter().any(|(found, _)| found == port);
+        let mut own = before
+            .iter()
+            .filter(|port| job.owner_of(port) == Ownership::Ours);
+        own.any(|port| !is_left(port))
+    }
+
     fn standing(&self, register: &Register, job: &Job) -> Standing {
         let old_key = job.own_key().filter(|old| *old != register.new_key);
         Standing {
@@ -243,6 +253,7 @@ impl Inheritance {
         let is_robbed = if job.all_tg_pt() {
             let mut lacking = spread.forced.iter().chain(&spread.bare);
             lacking.any(|path| job.starts_from(*path, &before.ports))
+                || ours.count > 0 && census.lacks_port_of(&before.ports, job)
         } else {
             // A path that did not answer has the one key or the other, unless the old one was taken
             // from it. If it was the new one, later, nothing is left of that either.

@@ -37,5 +37,6 @@ digraph states {
     subgraph cluster_takeover {
         label = \"the map is suspended\";
         Taking; Recounting; Handing; Renewing; Validating; Retracting; Resuming;
+        Borrowing;
     }
 ";

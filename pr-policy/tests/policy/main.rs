@@ -17,6 +17,8 @@ mod path_return;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod remnants;
+#[cfg(test)]
 mod states;
 #[cfg(test)]
 mod traces;

@@ -82,10 +82,12 @@ fn no_state_is_missing() {
         "Affirming",
         "Answering",
         "Asking",
+        "Borrowing",
         "Confirming",
         "FanningOut",
         "Finished",
         "Handing",
+        "Hushing",
         "Inspecting",
         "Learning",
         "Piloting",
@@ -113,6 +115,7 @@ fn ways() -> Vec<Way> {
     ways.extend(registering_ways());
     ways.extend(changing_ways());
     ways.extend(unregistering_ways());
+    ways.extend(crate::remnants::ways());
     ways.extend(releasing_ways());
     ways.extend(takeover_ways());
     ways.extend(taken_ways());
