@@ -21,6 +21,7 @@ use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::outcome::{Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
+use crate::register::Spread;
 use crate::release::Releasing;
 use crate::remnant::Remnants;
 use crate::request::{Register, RegisterAndMove, Release, Request, Reserve};
@@ -64,6 +65,9 @@ pub(crate) enum Question {
     Resume(Register),
     /// This node was shut out while it registered: what has it got nevertheless?
     ShutOut(Late),
+    /// Something was taken away, lately or long ago, and a path that may have registered first has
+    /// not said so: was it meanwhile?
+    Overtaken(Spread),
     /// This node is out: what has it left on nexuses out of reach?
     Remnants(Remnants),
     /// The usable paths have the new key: what is left of the old one?
@@ -126,6 +130,7 @@ impl Weighing {
             Question::Change(register) => change(register, Some(&census), job, courier),
             Question::Resume(register) => resume(register, &census, job, courier),
             Question::ShutOut(late) => shut_out(late, Some(&census), job, courier),
+            Question::Overtaken(spread) => spread.unless_overtaken(Some(&census), job, courier),
             Question::Remnants(remnants) => remnants.weigh(&census, job, courier),
             Question::Inherit(inheritance) => inherit(inheritance, &census, job, courier),
         }
@@ -138,6 +143,7 @@ fn unread(read: Outcome, question: Question, job: &mut Job, courier: &mut Courie
         Question::Change(register) => change(register, None, job, courier),
         Question::ShutOut(late) => shut_out(late, None, job, courier),
         Question::Recall => go_on(job, courier),
+        Question::Overtaken(spread) => spread.unless_overtaken(None, job, courier),
         Question::Remnants(remnants) => remnants.end(courier),
         question => State::Finished(unseen(read, &question, job)),
     }

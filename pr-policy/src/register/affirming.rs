@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use crate::broadcast::{Broadcast, BroadcastEnd, Orders};
 use crate::courier::{Courier, Persistence, Settled};
+use crate::evidence::Census;
 use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::outcome::{Holding, Outcome, Registration};
@@ -181,12 +182,11 @@ impl Affirming {
         }
         let has_vouched = !end.done.is_empty();
         match (witnesses, next) {
-            // A path that may have registered before the first one has lost that since.
+            // A path that may have registered before the first one may have lost that since.
             (Witnesses::Pilot, Next::Inherit)
                 if has_vouched && spread.unheard > 0 && job.has_lost =>
             {
-                let outcome = Outcome::Unknown { path: spread.pilot };
-                State::shut_out(&spread, outcome, job, courier)
+                Weighing::start(Question::Overtaken(spread), job, courier)
             }
             (_, Next::Inherit) if spread.twice => {
                 State::shut_out(&spread, Outcome::Done, job, courier)
@@ -204,6 +204,32 @@ impl Affirming {
         }
     }
 }
+
+impl Spread {
+    /// Unit attentions wait until a path is asked: what they tell of may have been before this
+    /// request. The device has counted every change since: if they are all this node's, nobody has
+    /// taken anything away.
+    pub(crate) fn unless_overtaken(
+        self,
+        census: Option<&Census>,
+        job: &mut Job,
+        courier: &mut Courier,
+    ) -> State {
+        let own = u32::try_from(self.changed.len() + VOUCHED).ok();
+        let before = job.before_change.as_ref();
+        let expected = before
+            .zip(own)
+            .map(|(before, own)| before.generation.wrapping_add(own));
+        if census.is_some_and(|census| Some(census.generation()) == expected) && !self.twice {
+            return go_on(self, Next::Inherit, job, courier);
+        }
+        let outcome = Outcome::Unknown { path: self.pilot };
+        State::shut_out(&self, outcome, job, courier)
+    }
+}
+
+/// The first path has been asked once whether it still has the key.
+const VOUCHED: usize = 1;
 
 impl State {
     /// Somebody has shut this node out while it registered: what came too late must not stay.

@@ -12,6 +12,7 @@ mod growing;
 mod moving;
 #[cfg(test)]
 mod narrate;
+mod old_news;
 #[cfg(test)]
 mod path_return;
 #[cfg(test)]
