@@ -14,6 +14,7 @@ use pr_policy::{
 
 use crate::books::Books;
 use crate::carrier::Carrier;
+use crate::code::Code;
 use crate::daemon::Daemon;
 use crate::host::Host;
 use crate::leftover::Leftover;
@@ -223,6 +224,9 @@ impl<'a> Device<'a> {
         books.close(&effects, request);
         if report.outcome == Outcome::Done {
             report.notes.extend(self.warn_of_single_nexus(request));
+            report
+                .notes
+                .extend(self.warn_of_shared_key(request, &effects));
         }
         report.notes.append(&mut books.notes);
         Ok(report)
@@ -363,6 +367,27 @@ impl<'a> Device<'a> {
                 "{}: type '{held}' admits one path only, and this map has {usable}: I/O through \
                  the others will fail; use a registrants-only type (5 or 6)",
                 self.name()
+            )
+        })
+    }
+
+    /// Whoever fences one of the nodes that have a key fences all of them.
+    pub(crate) fn warn_of_shared_key(
+        &self,
+        request: &Request,
+        effects: &Effects,
+    ) -> Option<String> {
+        let Request::Register(register) = request else {
+            return None;
+        };
+        effects.shared_with.as_ref().map(|port| {
+            format!(
+                "{map}: another node ({port}) has the same key {}: neither can be fenced without \
+                 the other; give each a key of its own: 'mpathpersist --out --register-ignore \
+                 --param-sark KEY {map}' [{}]",
+                register.new_key,
+                Code::SharedKey,
+                map = self.name(),
             )
         })
     }

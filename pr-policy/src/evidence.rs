@@ -292,6 +292,13 @@ impl Census {
         descriptors.iter().filter(move |found| found.key == key)
     }
 
+    /// A port that has this key and is another node's.
+    pub(crate) fn stranger(&self, key: ReservationKey, job: &Job) -> Option<TransportId> {
+        let ports = self.with_key(key).map(|found| &found.transport_id);
+        let mut strangers = ports.filter(|port| job.owner_of(port) == Ownership::Foreign);
+        strangers.next().cloned()
+    }
+
     /// Whose these are by their ports, if ports are named and tell.
     fn named<'a>(
         &self,

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use scsi_pr::{ReservationKey, ReservationType, Sense, Status, UnitAttention};
+use scsi_pr::{ReservationKey, ReservationType, Sense, Status, TransportId, UnitAttention};
 
 use crate::snapshot::PathId;
 
@@ -74,6 +74,8 @@ pub struct Effects {
     /// other nodes; but what one path of this node does is news to its other paths too, so this
     /// is a reason to look, not a proof.
     pub news: Vec<UnitAttention>,
+    /// The port of another node that had the key before this one registered with it.
+    pub shared_with: Option<TransportId>,
 }
 
 /// This node's registration after a request.

@@ -12,7 +12,6 @@ use crate::san::{Ran, San};
 #[track_caller]
 fn followed(san: &San, ran: &Ran, code: &str) -> String {
     let text = ran.to_string();
-    assert_ne!(ran.status, 0, "{text}");
     assert!(text.contains(&format!("[{code}]")), "{text}");
     let more = san.run(&format!("explain {code}")).ok();
     assert!(more.starts_with(code), "{more}");
@@ -51,8 +50,8 @@ const MISTAKES: [Mistake; 7] = [
     },
     Mistake {
         title: "key of another node",
-        before: &["--sandbox san/alice -o -I -S b2 mpatha"],
-        made: "--sandbox san/alice check mpatha",
+        before: &[],
+        made: "--sandbox san/alice -o -I -S b2 mpatha",
         code: "shared-key",
         fix: &[
             "--sandbox san/alice --out --register-ignore --param-sark a2 mpatha",

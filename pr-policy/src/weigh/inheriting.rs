@@ -58,6 +58,7 @@ pub(super) fn change(
     courier: &mut Courier,
 ) -> State {
     job.before_change = census.map(|census| census.standing(&register, job));
+    job.effects.shared_with = census.and_then(|census| census.stranger(register.new_key, job));
     Piloting::start(register, job, courier)
 }
 
