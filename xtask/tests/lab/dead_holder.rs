@@ -411,8 +411,8 @@ impl Reference {
 /// Types from this one on let registrants in.
 const FIRST_FOR_REGISTRANTS: u8 = 5;
 
-/// No write may stand for longer, whatever is done to the reservation meanwhile. Emulated, on a busy
-/// machine, it was a third of a second at most.
+/// No write may stand for longer, whatever is done to the reservation meanwhile. Emulated, on a
+/// busy machine, it was a third of a second at most.
 const STALL: Duration = Duration::from_secs(2);
 
 /// Between two writes.
