@@ -197,7 +197,7 @@ impl Engine {
     /// When those are due that were touched since this was done last.
     fn find_times(&mut self) {
         for device in self.paths.take_touched() {
-            self.agenda.set(Due::Check(device), self.check_at(device));
+            self.find_check_time(device);
             self.agenda.set(Due::Look(device), self.look_at(device));
             let path = self.model.paths.get(&device);
             // Of a path that is gone, the map is touched by whoever took it out.
@@ -207,6 +207,7 @@ impl Engine {
         }
         for wwid in self.maps.take_touched() {
             self.stop_queueing_in_time(&wwid);
+            self.resumes_count(&wwid);
             let times = [
                 (Due::Count(wwid.clone()), self.count_at(&wwid)),
                 (Due::Plan(wwid.clone()), self.plan_at(&wwid)),
@@ -216,6 +217,10 @@ impl Engine {
                 self.agenda.set(what, at);
             }
         }
+    }
+
+    fn find_check_time(&mut self, device: DeviceNumber) {
+        self.agenda.set(Due::Check(device), self.check_at(device));
     }
 
     /// Whatever is done, or cannot be done any more, has its time found anew.

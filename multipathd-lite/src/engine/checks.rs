@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dm_multipath::DeviceNumber;
-use dm_multipath::scsi::AccessState;
+use dm_multipath::scsi::{AccessState, ScsiDevice};
 use dm_multipath::table::PathState;
 use mpath_state::PrStatus;
 use scsi_pr::UnitAttention;
 
 use super::Engine;
+use super::notes::MapNotes;
 use crate::event::Checked;
 use crate::model::{CheckState, Map, Path, Schedule, Settling};
 use crate::tasks::{CheckOrder, Question, Task};
@@ -27,14 +28,14 @@ impl Engine {
         notes.is_some_and(|notes| notes.checking.is_none())
     }
 
-    /// When the registrations of a map are to be counted again. While no path is free to ask, the
-    /// end of a check is waited for.
+    /// When the registrations of a map are to be counted again. If no path was free to ask then,
+    /// the end of a check is waited for.
     pub(super) fn count_at(&self, wwid: &str) -> Option<Instant> {
         let map = self.model.maps.get(wwid)?;
         let is_registered = map.pr.registered == PrStatus::Set && map.pr.key.is_some();
         let notes = self.maps.get(wwid);
-        let notes = notes.filter(|notes| is_registered && !notes.is_busy)?;
-        self.path_to_ask(map)?;
+        let is_possible = |notes: &&MapNotes| !notes.is_busy && !notes.is_count_waiting;
+        let notes = notes.filter(|notes| is_registered && is_possible(notes))?;
         let last = notes.counted_at.unwrap_or(self.model.started);
         let latest = last + self.rules.intervals().polling;
         // At a whole second, as the healthy are checked: this process is awake then.
@@ -53,17 +54,29 @@ impl Engine {
 
     pub(super) fn begin_count(&mut self, wwid: &str) {
         let now = self.now;
-        self.maps.touch(wwid);
         let map = self.model.maps.get(wwid);
         let asked = map.and_then(|map| Some((self.path_to_ask(map)?, map.pr.key?.key)));
+        let notes = self.maps.of(wwid);
+        notes.is_count_waiting = asked.is_none();
         if let Some((device, key)) = asked {
-            self.maps.of(wwid).counted_at = Some(now);
+            notes.counted_at = Some(now);
             self.begin_check(device, Question::Registrations(key));
         }
     }
 
+    /// Whether a count that waits for a path is due now, since there is one.
+    pub(super) fn resumes_count(&mut self, wwid: &str) -> bool {
+        let notes = self.maps.get(wwid);
+        let is_waiting = notes.is_some_and(|notes| notes.is_count_waiting);
+        let map = self.model.maps.get(wwid).filter(|_| is_waiting);
+        if map.is_none_or(|map| self.path_to_ask(map).is_none()) {
+            return false;
+        }
+        let notes = self.maps.get_quietly(wwid);
+        notes.is_some_and(|notes| std::mem::take(&mut notes.is_count_waiting))
+    }
+
     pub(super) fn begin_check(&mut self, device: DeviceNumber, question: Question) {
-        self.paths.touch(&device);
         let Some(path) = self.model.paths.get(&device) else {
             return;
         };
@@ -74,9 +87,10 @@ impl Engine {
             question,
         };
         let now = self.now;
-        if let Some(notes) = self.paths.get_mut(&device) {
+        if let Some(notes) = self.paths.get_quietly(&device) {
             notes.checking = Some(now);
         }
+        self.find_check_time(device);
         self.tasks.push_back(Task::Check(order));
     }
 
@@ -181,7 +195,7 @@ impl Engine {
         tracing::trace!("{}: checked: {}", path.scsi.name, checked.state);
         let interval = self.interval(path, checked.state);
         let due = self.due(device, interval);
-        let Some(notes) = self.paths.get_mut(&device) else {
+        let Some(notes) = self.paths.get_quietly(&device) else {
             return;
         };
         notes.checking = None;
@@ -194,6 +208,12 @@ impl Engine {
             if checked.registrations.is_none() {
                 path.schedule = Schedule { interval, due };
             }
+        }
+        self.find_check_time(device);
+        if let Some(wwid) = path.map()
+            && self.resumes_count(wwid)
+        {
+            self.maps.touch(wwid);
         }
     }
 
@@ -223,12 +243,12 @@ impl Engine {
         let Some(known) = known.filter(|path| !is_liked_as_before(path, access)) else {
             return;
         };
-        let mut scsi = known.scsi.clone();
+        let mut scsi = ScsiDevice::clone(&known.scsi);
         scsi.access_state.clone_from(state);
         scsi.preferred = preferred.or(scsi.preferred);
         let priority = self.priority(&scsi);
         if let Some(path) = self.path_mut(device) {
-            path.scsi = scsi;
+            path.scsi = Arc::new(scsi);
             path.priority = priority;
         }
     }

@@ -49,6 +49,8 @@ pub(super) struct MapNotes {
     pub(super) is_switch_sent: bool,
     /// When the registrations were counted last.
     pub(super) counted_at: Option<Instant>,
+    /// They are to be counted as soon as a path can be asked.
+    pub(super) is_count_waiting: bool,
     /// How many there were with this node's key.
     pub(super) registrations: Option<usize>,
     /// It is looked at again then, if nothing happens before.
@@ -118,6 +120,14 @@ impl<K: Ord, V> Notes<K, V> {
         Q: Ord + ToOwned<Owned = K> + ?Sized,
     {
         self.touch(key);
+        self.entries.get_mut(key)
+    }
+
+    /// The same for what no other times follow from than those that the caller finds anew.
+    pub(super) fn get_quietly<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
         self.entries.get_mut(key)
     }
 

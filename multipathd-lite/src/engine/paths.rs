@@ -56,8 +56,8 @@ impl Engine {
             .or_insert_with(|| Arc::new(Path::new(scsi.clone(), size, now)));
         let path = Arc::make_mut(path);
         path.priority = priority;
-        path.scsi = scsi;
-        path.udev = udev;
+        path.scsi = Arc::new(scsi);
+        path.udev = Arc::new(udev);
         path.size = size;
         if is_new {
             path.dm_state = dm_state;

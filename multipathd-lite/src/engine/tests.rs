@@ -606,6 +606,29 @@ fn registrations_are_counted_at_whole_seconds() {
     assert_eq!(counts(&mut stage), 1);
 }
 
+/// While all its paths are being checked there is none to ask, and the first that is free is asked.
+#[test]
+fn a_count_waits_for_a_path() {
+    let mut stage = Stage::new(1, PrStatus::Set);
+    let questions = |stage: &mut Stage| {
+        let question = |task| match task {
+            Task::Check(order) => Some(order.question),
+            _ => None,
+        };
+        let tasks = stage.tasks().into_iter();
+        tasks.filter_map(question).collect::<Vec<_>>()
+    };
+    let count = Question::Registrations(ReservationKey(0xa));
+    // Its check is due before the registrations are to be counted, and takes longer than that.
+    stage.pass(Duration::from_millis(4999));
+    assert_eq!(questions(&mut stage), [Question::Ready]);
+    stage.pass(Duration::from_millis(1));
+    assert!(questions(&mut stage).is_empty());
+    stage.pass(Duration::from_secs(7));
+    stage.check(0, CheckState::Up);
+    assert_eq!(questions(&mut stage), [count]);
+}
+
 #[test]
 fn a_path_in_use_that_cannot_be_settled_is_taken_out_if_there_is_another() {
     let mut stage = Stage::new(2, PrStatus::Set);

@@ -1,6 +1,7 @@
 //! A path as the daemon knows it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dm_multipath::scsi::ScsiDevice;
@@ -12,10 +13,10 @@ use super::Settling;
 /// A SCSI block device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Path {
-    /// What sysfs says of it.
-    pub scsi: ScsiDevice,
+    /// What sysfs says of it; not copied with each change of the rest.
+    pub scsi: Arc<ScsiDevice>,
     /// What udev knows of it.
-    pub udev: UdevView,
+    pub udev: Arc<UdevView>,
     /// Its size in sectors of 512 bytes.
     pub size: u64,
     /// The map that it is in, or why it is in none.
@@ -81,8 +82,8 @@ impl Path {
     #[must_use]
     pub fn new(scsi: ScsiDevice, size: u64, now: Instant) -> Self {
         Self {
-            scsi,
-            udev: UdevView::default(),
+            scsi: Arc::new(scsi),
+            udev: Arc::default(),
             size,
             usage: PathUse::None(NOT_LOOKED_AT.to_owned()),
             check: CheckState::Unchecked,

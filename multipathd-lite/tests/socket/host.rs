@@ -113,23 +113,24 @@ fn up(now: Instant) -> Path {
 
 fn standby(now: Instant) -> Path {
     let mut path = up(now);
-    path.scsi = scsi(16, "sdb", WWID);
-    path.scsi.hctl.host = 12;
-    path.scsi.transport = Transport::Iscsi;
-    path.scsi.initiator_port = None;
-    path.scsi.target_port = Some(PortIdentity::Iscsi {
+    let mut scsi = scsi(16, "sdb", WWID);
+    scsi.hctl.host = 12;
+    scsi.transport = Transport::Iscsi;
+    scsi.initiator_port = None;
+    scsi.target_port = Some(PortIdentity::Iscsi {
         name: "iqn.2026-01.example:array".to_owned(),
         isid: None,
         isid_origin: IsidOrigin::Unknown,
         portal_group: Some(1),
     });
+    path.scsi = Arc::new(scsi);
     path.check = CheckState::Ghost;
     path
 }
 
 fn down(now: Instant) -> Path {
     let mut path = path(160, "sdaa", WWID, now);
-    path.scsi.state = ScsiState::OFFLINE;
+    Arc::make_mut(&mut path.scsi).state = ScsiState::OFFLINE;
     path.check = CheckState::Down;
     path.dm_state = Some(PathState::Failed);
     path.fail_count = 2;
@@ -141,7 +142,7 @@ fn down(now: Instant) -> Path {
 fn unused(now: Instant) -> Path {
     let mut path = path(48, "sdd", "3500a", now);
     path.usage = PathUse::None("blacklisted by devnode \"^sdd$\" (/etc/multipath.conf:2)".into());
-    path.scsi.model = "local disk".to_owned();
+    Arc::make_mut(&mut path.scsi).model = "local disk".to_owned();
     path
 }
 
