@@ -50,7 +50,7 @@ use crate::error::{Context, Error, Result};
 pub use cluster::{Cluster, Member};
 pub use command::{Finished, Run, run};
 pub use fabric::Fabric;
-pub use lite::Lite;
+pub use lite::{Lite, passed};
 pub use lun::Lun;
 pub use map::{Map, active_paths};
 pub use multipathd::Multipathd;

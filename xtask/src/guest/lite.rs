@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::process::{Child, Command, Stdio};
 
 use super::{Finished, Lab, run, until};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// A running multipathd-lite; it ends when this is dropped.
 #[derive(Debug)]
@@ -121,6 +121,28 @@ impl Lite {
         result.inspect_err(|_| eprintln!("multipathd-lite logged:\n{}", self.log()))
     }
 
+    /// The time of day, in seconds, of the first line that was logged after the first `after` bytes
+    /// and has these words in this order: what takes long on a slow machine is measured so by the
+    /// daemon's own clock.
+    ///
+    /// # Errors
+    /// If there is no such line.
+    pub fn logged_at(&self, after: usize, words: &[&str]) -> Result<f64> {
+        let log = self.log();
+        let mut lines = log.get(after..).unwrap_or_default().lines();
+        let has_all = |line: &&str| {
+            let mut rest = *line;
+            words.iter().all(|word| {
+                let found = rest.split_once(word);
+                rest = found.map_or("", |(_, rest)| rest);
+                found.is_some()
+            })
+        };
+        let line = lines.find(has_all);
+        line.and_then(seconds)
+            .ok_or_else(|| Error::unexpected(format!("no line with {words:?}:\n{log}")))
+    }
+
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -143,6 +165,20 @@ impl Drop for Lite {
         let _ = run("kill", [self.daemon.id().to_string()]);
         let _ = self.daemon.wait();
     }
+}
+
+/// The time of a line of the log: `2026-11-28T10:07:51.037114Z …`.
+fn seconds(line: &str) -> Option<f64> {
+    let time = line.split_once('T')?.1.split_once('Z')?.0;
+    let mut parts = time.split(':').map(str::parse::<f64>);
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((hours.ok()? * 60.0 + minutes.ok()?) * 60.0 + seconds.ok()?)
+}
+
+/// From one time of the log to another, perhaps of the next day.
+#[must_use]
+pub fn passed(from: f64, to: f64) -> f64 {
+    (to - from).rem_euclid(24.0 * 3600.0)
 }
 
 /// The name of the map with this WWID.

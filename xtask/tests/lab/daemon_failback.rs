@@ -2,7 +2,7 @@
 //! configuration says, all under one daemon that is not told anything else meanwhile.
 
 use xtask::error::{Error, Result};
-use xtask::guest::{Fabric, Lab, Lite, Lun, Nexus, active_paths, run, until};
+use xtask::guest::{Fabric, Lab, Lite, Lun, Nexus, active_paths, passed, run, until};
 
 use crate::daemon_groups::{Seen, rank_ports};
 
@@ -30,19 +30,15 @@ fn goes_back_later(maps: &Maps) -> Result {
     let before = maps.daemon.log().len();
     maps.bring_back("later")?;
     maps.seen("later").await_groups("AE")?;
-    let log = maps.daemon.log();
-    let time_of = |end: &str| {
-        let lines = log.get(before..).unwrap_or_default().lines();
-        let mut lines = lines.filter(|line| line.contains("later: "));
-        let line = lines.find(|line| line.ends_with(end));
-        line.and_then(seconds)
-            .ok_or_else(|| Error::unexpected(format!("no line with '{end}': {log}")))
-    };
-    let returned = time_of("reinstated")?;
-    let went_back = time_of("back to group 1")?;
-    let passed = (went_back - returned).rem_euclid(24.0 * 3600.0);
+    let returned = maps.daemon.logged_at(before, &["later: ", "reinstated"])?;
+    let back = ["later: back to group 1"];
+    let passed = passed(returned, maps.daemon.logged_at(before, &back)?);
     eprintln!("back after {passed:.3} s");
-    assert!(passed >= LATER_S - ROUNDING_S, "{passed}: {log}");
+    assert!(
+        passed >= LATER_S - ROUNDING_S,
+        "{passed}: {}",
+        maps.daemon.log()
+    );
     Ok(())
 }
 
@@ -135,14 +131,6 @@ impl Maps {
             Ok((active_paths(&status) == count).then_some(()))
         }))
     }
-}
-
-/// The time of day of a line of the log, in seconds: `2026-11-28T10:07:51.037114Z …`.
-fn seconds(line: &str) -> Option<f64> {
-    let time = line.split_once('T')?.1.split_once('Z')?.0;
-    let mut parts = time.split(':').map(str::parse::<f64>);
-    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((hours.ok()? * 60.0 + minutes.ok()?) * 60.0 + seconds.ok()?)
 }
 
 const NAMES: [&str; 4] = ["atonce", "follows", "later", "byhand"];

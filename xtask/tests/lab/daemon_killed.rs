@@ -168,13 +168,13 @@ fn a_daemon_that_is_killed_while_a_node_is_shut_out_lets_no_path_in() -> Result 
     Ok(())
 }
 
-/// Each call of the kernel that a map's state depends on takes so much longer (0.2 s) that
+/// Each call of the kernel that a map's state depends on takes so much longer (0.3 s) that
 /// somebody can look at the map meanwhile.
 pub(crate) const SLOWLY: &[&str] = &[
     "--follow-forks",
     "--trace=ioctl",
     "--output=/dev/null",
-    "--inject=ioctl:delay_exit=200000",
+    "--inject=ioctl:delay_exit=300000",
 ];
 
 /// A hundred bad moments within a minute of the guest's time.

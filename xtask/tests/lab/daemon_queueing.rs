@@ -4,7 +4,7 @@
 use std::thread::JoinHandle;
 
 use xtask::error::{Error, Result};
-use xtask::guest::{DEFAULT_CONFIG, Fabric, Finished, Lab, Nexus, run, until};
+use xtask::guest::{DEFAULT_CONFIG, Fabric, Finished, Lab, Nexus, passed, run, until};
 
 use crate::daemon_paths::Node;
 
@@ -16,11 +16,20 @@ fn io_waits_as_long_as_configured_or_wanted() -> Result {
     };
     let node = Node::on(&lab, lab.lun(Fabric::Loop, 2)?, &retry("2"))?;
     node.await_table(QUEUES)?;
-    // Two checks of one second each.
-    let write = lose_all_paths_and_write(&node)?;
     assert_eq!(queueing(&node)?, "2 sec");
+    // Two checks of one second each, by the daemon's own clock: this machine may be slow.
+    let before = node.daemon.log().len();
+    let write = lose_all_paths_and_write(&node)?;
     assert_ne!(end(write)?.code(), 0);
     assert_eq!(queueing(&node)?, "off");
+    let lost = node.daemon.logged_at(before, &["no usable path"])?;
+    let over = node.daemon.logged_at(before, &["no path for 2 s"])?;
+    let waited = passed(lost, over);
+    assert!(
+        waited >= 2.0 - ROUNDING_S,
+        "{waited}: {}",
+        node.daemon.log()
+    );
     get_them_back(&node)?;
     node.await_table(QUEUES)?;
     // For ever, unless somebody cannot wait.
@@ -77,5 +86,8 @@ fn queueing(node: &Node) -> Result<String> {
     let shown = node.daemon.ask("show maps raw format %Q")?.succeeded()?;
     Ok(shown.stdout.trim().to_owned())
 }
+
+/// The log has the time of day, which may be set a little while it is waited.
+const ROUNDING_S: f64 = 0.2;
 
 const QUEUES: &str = " multipath 1 queue_if_no_path ";

@@ -69,7 +69,9 @@ fn give_way(host: &Host) -> Result {
     ] {
         host.systemd.tell(&format!("start {started}.service"))?;
         assert_eq!(host.is(started)?, "active");
-        assert_eq!(host.is(stopped)?, "inactive");
+        host.explain(until(&format!("{stopped} to be stopped"), || {
+            Ok((host.is(stopped)? == "inactive").then_some(()))
+        }))?;
     }
     Ok(())
 }
@@ -181,8 +183,8 @@ for name in multipathd multipathd-lite mpath-pr-settle; do
     mkdir -p /run/systemd/system/$name.service.d
     printf '[Unit]\nConditionVirtualization=\n' >/run/systemd/system/$name.service.d/here.conf
 done
-printf '[Service]\nStandardOutput=append:/run/service.log\nStandardError=inherit\nWatchdogSec=5\n' \
-    >/run/systemd/system/multipathd-lite.service.d/lab.conf
+printf '[Service]\nStandardOutput=append:/run/service.log\nStandardError=inherit\n\
+    WatchdogSec=10\n' >/run/systemd/system/multipathd-lite.service.d/lab.conf
 ";
 
 /// For what is to take a second, in an emulated guest on a busy machine.

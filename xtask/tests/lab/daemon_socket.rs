@@ -242,7 +242,8 @@ fn both_daemons_say_the_same() -> Result {
     let daemon = Multipathd::start(&lab, DEFAULT_CONFIG)?;
     let name = daemon.await_map(&lun.wwid(), 2)?;
     until("udev to be done", || {
-        Ok(daemon.ask("show paths")?.contains("ready").then_some(()))
+        let ready = daemon.ask("show paths")?.matches("ready").count();
+        Ok((ready == lun.paths().len()).then_some(()))
     })?;
     let theirs = answers(&name)?;
     drop(daemon);
