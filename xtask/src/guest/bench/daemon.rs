@@ -154,7 +154,7 @@ impl Daemon {
             ask("show maps")?;
             let took = asked.elapsed();
             times.push(took);
-            if took > SLOW {
+            if times.iter().min().is_some_and(|least| took > *least * SLOW) {
                 let (at, busy) = (begun.elapsed(), Census::take().since(&before));
                 self.say(&format!("show maps took {took:?} after {at:?}: {busy}"));
             }
@@ -197,7 +197,7 @@ const SHOW_TIME: Duration = Duration::from_secs(20);
 /// As many questions at least.
 const FEWEST: usize = 5;
 
-/// What took longer is explained.
-const SLOW: Duration = Duration::from_millis(10);
+/// What took so many times as long as the fastest is explained.
+const SLOW: u32 = 4;
 
 const BETWEEN: Duration = Duration::from_millis(50);
