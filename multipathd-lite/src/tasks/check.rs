@@ -84,7 +84,11 @@ impl Checks {
             Ok(state) => return Some(down(device, &format!("path {state}"))),
             Err(error) => return Some(down(device, &error.to_string())),
         }
-        let access = scsi::read_access(roots, device);
+        // How the array likes a path is asked with its checks; a count is none of them.
+        let access = match order.question {
+            Question::Ready => scsi::read_access(roots, device),
+            Question::Registrations(_) => (None, None),
+        };
         self.waiting.push_back(Waiting { order, access });
         None
     }
