@@ -82,7 +82,9 @@ fn journal(san: &San) -> std::path::PathBuf {
 /// As `mpathpersist` would leave it, if it were killed before it sent anything.
 fn leave_a_release(san: &San) {
     let lock = RecordDir::new(san.at("alice").join("run"));
-    let lock = lock.lock(WWID, Duration::ZERO).unwrap();
+    // A process that another test is just starting may still have a copy of what was open here when
+    // the lock was taken last.
+    let lock = lock.lock(WWID, Duration::from_secs(10)).unwrap();
     let mut intent = Intent::new("mpathpersist");
     let arguments = r#"{"action":"release","key":161,"reservation_type":5}"#;
     let arguments = serde_json::from_str(arguments).unwrap();
