@@ -168,17 +168,22 @@ impl Engine {
     }
 
     /// New paths get a moment to be checked, so that a map is not made path by path; where many
-    /// are new, as long as one check after the other ends: their turn will come.
+    /// are new, as long as one check after the other ends: their turn will come. A map that is
+    /// looked after already waits less: what comes back to it may be all that it has.
     fn first_checks_end(&self, wwid: &str) -> Option<Instant> {
         let members = self.members(wwid);
         let new = members
             .iter()
             .filter(|path| path.check == CheckState::Unchecked);
         let found = new.filter_map(|path| self.paths.get(&path.scsi.device));
-        let turn = self.check_ended_at.map(|at| at + SLOW);
+        let is_ours = self.maps.get(wwid).is_some_and(|notes| notes.is_ours);
+        let is_there = is_ours && self.model.maps.contains_key(wwid);
+        let patience = if is_there { BRIEF } else { SLOW };
+        let turn = self.check_ended_at.filter(|_| !is_there);
+        let turn = turn.map(|at| at + SLOW);
         let end = found
             .map(|notes| {
-                let own = notes.found_at + SLOW;
+                let own = notes.found_at + patience;
                 let turn = turn.map(|turn| turn.min(notes.found_at + LONG));
                 turn.map_or(own, |turn| turn.max(own))
             })
@@ -415,6 +420,10 @@ fn groups(found: &FoundMap, priority: impl Fn(&[DeviceNumber]) -> i32) -> Vec<Gr
 fn works(path: &Path) -> bool {
     path.check.is_usable()
 }
+
+/// A path that came back to its map waits no longer than this for another that did at that moment:
+/// a check that ends takes some milliseconds.
+const BRIEF: Duration = Duration::from_millis(300);
 
 /// A path that hangs keeps its map from being made no longer than this, whatever others do.
 const LONG: Duration = Duration::from_secs(10);

@@ -232,3 +232,22 @@ fn a_path_that_hangs_from_the_start_is_not_waited_for_long() {
     stage.pass(Duration::from_millis(1));
     assert_eq!(stage.order().settle, [path(0)]);
 }
+
+/// Of two paths that came back together the one that answered waited for the other, which hung:
+/// for ten seconds, on a host on which all the time some check ended.
+#[test]
+fn a_path_that_returns_waits_for_no_other_that_hangs() {
+    let mut stage = Stage::new(1, PrStatus::Set);
+    for number in [1, 2] {
+        stage.handle(Event::PathRead {
+            device: path(number),
+            found: Some(Box::new(found(number))),
+        });
+    }
+    stage.check(1, CheckState::Up);
+    stage.pass(Duration::from_millis(299));
+    stage.check(0, CheckState::Up);
+    assert!(stage.orders().is_empty());
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(stage.order().settle, [path(1)]);
+}
