@@ -2,7 +2,7 @@
 //! configuration says, all under one daemon that is not told anything else meanwhile.
 
 use xtask::error::{Error, Result};
-use xtask::guest::{Fabric, Lab, Lite, Lun, Nexus, active_paths, passed, run, until};
+use xtask::guest::{Fabric, Lab, Lite, Lun, Nexus, active_paths, passed, run, tell, until};
 
 use crate::daemon_groups::{Seen, rank_ports};
 
@@ -33,7 +33,9 @@ fn goes_back_later(maps: &Maps) -> Result {
     let returned = maps.daemon.logged_at(before, &["later: ", "reinstated"])?;
     let back = ["later: back to group 1"];
     let passed = passed(returned, maps.daemon.logged_at(before, &back)?);
-    eprintln!("back after {passed:.3} s");
+    tell(&format!(
+        "a map that is to wait {LATER_S} s went back after {passed:.3}"
+    ));
     assert!(
         passed >= LATER_S - ROUNDING_S,
         "{passed}: {}",
