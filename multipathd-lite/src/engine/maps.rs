@@ -297,7 +297,10 @@ impl Engine {
 
     fn member(&self, path: &Path) -> Member {
         let notes = self.paths.get(&path.scsi.device);
-        let health = match works(path) {
+        // What is about to change stays where it is.
+        let is_kept =
+            path.check == CheckState::Transition && path.dm_state == Some(PathState::Active);
+        let health = match works(path) || is_kept {
             true => Health::Works,
             false => Health::Failed,
         };

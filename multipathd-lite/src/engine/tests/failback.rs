@@ -1,6 +1,7 @@
 //! Back to the best group: when, and when not.
 
 use super::*;
+use crate::tasks::Health;
 
 /// A host with a map of two groups, of which the first is the better one.
 fn two_groups(failback: &str) -> Stage {
@@ -162,6 +163,13 @@ fn paths_are_not_grouped_anew_while_the_array_changes_over() {
     let known = &stage.engine.model().paths[&path(1)];
     assert_eq!(known.priority, 10);
     assert!(stage.orders().is_empty());
+    // Nor is it left out of a table that is loaded for another reason.
+    stage.ask(Command::Map(Verb::Reload, "mpatha".to_owned()));
+    let order = stage.order();
+    let assembly = order.assemble.as_ref().unwrap();
+    let health = assembly.paths.iter().map(|member| member.health);
+    assert_eq!(health.collect::<Vec<_>>(), [Health::Works; 2]);
+    report(&mut stage, &order, map(1, PathState::Active));
     stage.handle(Event::Checked(Checked {
         access: (Some(AccessState::OPTIMIZED), None),
         ..checked(1, CheckState::Up)
