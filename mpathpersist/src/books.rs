@@ -172,6 +172,10 @@ impl<'a> Books<'a> {
             self.enter_registration(&mut record, registration, request);
             if matches!(registration, Registration::Registered { .. }) {
                 self.remember_nexuses(&mut record, &effects.unheard);
+                // What a path has by an earlier return is as good as what is registered now.
+                if matches!(request, Request::Register(_)) {
+                    record.suspects.clear();
+                }
             }
         }
         if let Some(holding) = effects.holding {

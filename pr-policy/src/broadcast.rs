@@ -65,8 +65,8 @@ pub(crate) struct BroadcastEnd {
     pub(crate) done: Vec<PathId>,
     /// Which command that was, by path: 0 for `command`.
     pub(crate) rungs: Vec<(PathId, usize)>,
-    /// Paths that may have executed an earlier one without an answer.
-    pub(crate) unseen: Vec<PathId>,
+    /// Paths that may have executed one without an answer, and which one: the first.
+    unseen: Vec<(PathId, usize)>,
     /// Paths that answered RESERVATION CONFLICT.
     pub(crate) conflicts: Vec<PathId>,
     /// Paths found dead, and what became of the command there.
@@ -88,6 +88,8 @@ struct Lane {
     silences: u32,
     /// What that means; once it may have been executed, it stays so.
     silence: Silence,
+    /// Which command that was, the first of them.
+    unseen: Option<usize>,
 }
 
 impl Broadcast {
@@ -146,6 +148,7 @@ impl Broadcast {
             rung: usize::from(is_stale).min(self.orders.insist.len()),
             silences: u32::from(is_suspect),
             silence: Silence::NotExecuted(None),
+            unseen: None,
         };
         if is_suspect {
             self.probe(lane, courier);
@@ -164,14 +167,10 @@ impl Broadcast {
             Verdict::Done(_) => {
                 self.result.done.push(lane.path);
                 self.result.rungs.push((lane.path, lane.rung));
-                if lane.silence == Silence::Unknown {
-                    self.result.unseen.push(lane.path);
-                }
+                self.note_unseen(&lane);
             }
             Verdict::Conflict if lane.rung >= self.orders.insist.len() => {
-                if lane.silence == Silence::Unknown {
-                    self.result.unseen.push(lane.path);
-                }
+                self.note_unseen(&lane);
                 self.result.conflicts.push(lane.path);
             }
             Verdict::Conflict => {
@@ -186,6 +185,9 @@ impl Broadcast {
                     self.probe_queued(courier);
                 }
                 lane.silences += 1;
+                if silence == Silence::Unknown {
+                    lane.unseen.get_or_insert(lane.rung);
+                }
                 if lane.silence != Silence::Unknown {
                     lane.silence = silence;
                 }
@@ -193,6 +195,11 @@ impl Broadcast {
             }
             Verdict::Probed(_) | Verdict::Map(_) => {}
         }
+    }
+
+    fn note_unseen(&mut self, lane: &Lane) {
+        let unseen = lane.unseen.map(|rung| (lane.path, rung));
+        self.result.unseen.extend(unseen);
     }
 
     /// One path hangs; the others that wait for their turn may be behind the same controller.
@@ -255,11 +262,28 @@ impl BroadcastEnd {
         Some(Outcome::Incomplete { path })
     }
 
-    /// The paths that accepted at one of these rungs, and were not silent before.
+    /// The paths that accepted at one of these rungs, and have executed nothing before.
     pub(crate) fn heard_at<'a>(&'a self, rungs: &'a [usize]) -> impl Iterator<Item = PathId> + 'a {
-        let is_heard =
-            |(path, rung): &&(PathId, usize)| rungs.contains(rung) && !self.unseen.contains(path);
+        let is_heard = |(path, rung): &&(PathId, usize)| {
+            rungs.contains(rung)
+                && self
+                    .first_unseen(*path)
+                    .is_none_or(|unseen| unseen >= *rung)
+        };
         self.rungs.iter().filter(is_heard).map(|(path, _)| *path)
+    }
+
+    /// The paths that may have executed this one without an answer, and said so later.
+    pub(crate) fn unseen_at(&self, rung: usize) -> impl Iterator<Item = PathId> {
+        let is_there = move |(_, at): &&(PathId, usize)| *at == rung;
+        self.unseen.iter().filter(is_there).map(|(path, _)| *path)
+    }
+
+    fn first_unseen(&self, path: PathId) -> Option<usize> {
+        let mut unseen = self.unseen.iter();
+        unseen
+            .find(|(other, _)| *other == path)
+            .map(|(_, rung)| *rung)
     }
 
     /// The paths that accepted at this rung, heard or not: they had refused those before.
@@ -272,7 +296,7 @@ impl BroadcastEnd {
     /// what it had done.
     pub(crate) fn moved(&self) -> usize {
         let is_moved = |(path, rung): &&(PathId, usize)| {
-            *rung == 0 || *rung == 1 && self.unseen.contains(path)
+            *rung == 0 || *rung == 1 && self.first_unseen(*path) == Some(0)
         };
         self.rungs.iter().filter(is_moved).count()
     }
@@ -300,7 +324,8 @@ impl BroadcastEnd {
 
     /// What the paths said, of which none accepted.
     pub(crate) fn into_trail(self) -> Trail {
-        let is_unseen = |path: &PathId| self.unseen.contains(path);
+        let unseen = self.unseen;
+        let is_unseen = |path: &PathId| unseen.iter().any(|(other, _)| other == path);
         let (unknown, conflicts) = self.conflicts.into_iter().partition(is_unseen);
         let mut trail = Trail {
             conflicts,

@@ -271,6 +271,19 @@ impl Census {
         })
     }
 
+    /// Whether so many registrations with this key are this node's as far as the record tells,
+    /// where the ports do not.
+    pub(crate) fn recalls(&self, key: ReservationKey, count: usize, job: &Job) -> bool {
+        self.is_unnamed(key, job)
+            && job.recalls_registering(key) == Memory::Yes
+            && count <= job.own_nexuses()
+    }
+
+    /// Whether the ports do not tell whose the registrations with this key are.
+    pub(crate) fn is_unnamed(&self, key: ReservationKey, job: &Job) -> bool {
+        self.named(self.with_key(key), job).is_none()
+    }
+
     /// Whether a registration with this key is this node's; `None` if the ports do not tell.
     pub(crate) fn is_member(&self, key: ReservationKey, job: &Job) -> Option<bool> {
         let mut owners = self

@@ -48,6 +48,8 @@ pub(crate) struct Job {
     pub(crate) effects: Effects,
     /// What there was of our keys before they began to change.
     pub(crate) before_change: Option<Standing>,
+    /// How many paths have changed the old key into the new one.
+    pub(crate) moved: usize,
     /// What there was before the reservation is moved away and this node unregistered, unless it
     /// was there already where it is to be moved.
     pub(crate) before_move: Option<Before>,
@@ -102,6 +104,7 @@ impl Job {
             victim_before: None,
             effects: Effects::default(),
             before_change: None,
+            moved: 0,
             before_move: None,
             before_crash: snapshot.before,
             type_in_force: None,

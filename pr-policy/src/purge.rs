@@ -100,6 +100,7 @@ fn unregistered(
         job.effects.holding = Some(Holding::NotHeld);
         return Restoring::start_after_preempt(job, courier);
     }
+    job.may_have_left = true;
     // It lacks the key, since the map does not use it: what is out of reach stays so.
     if job.hears_of_strangers() && trail.may_only_conflict() {
         return State::Finished(Outcome::NoUsablePath);

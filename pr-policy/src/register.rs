@@ -24,6 +24,7 @@ use crate::request::{Register, RegisterMode};
 use crate::snapshot::{PathId, PathState};
 use crate::state::State;
 use crate::transaction::{FanOut, Occasion};
+use crate::undo::Undoing;
 use crate::weigh::{Question, Weighing};
 use crate::wire::Command;
 
@@ -117,7 +118,17 @@ impl Piloting {
                 };
                 FanningOut::start(register, accepted, &trail, job, courier)
             }
-            (_, Stage::Covered(trail)) => State::Finished(trail.into_outcome()),
+            (_, Stage::Covered(trail)) => unheard(&register, trail, job, courier),
+            // One that did not answer may have registered: one disk that refuses has not.
+            (AttemptEnd::Answered(path, reply), Stage::Registering)
+                if reply.is_refusal() && !register.is_unregister() =>
+            {
+                let spread = Spread {
+                    silent: trail.unknown,
+                    ..Spread::unseen(register)
+                };
+                Undoing::start(spread, reply.into_outcome(path), job, courier)
+            }
             (AttemptEnd::Answered(path, reply), Stage::Registering) => {
                 State::Finished(reply.into_outcome(path))
             }
@@ -125,6 +136,9 @@ impl Piloting {
                 if trail.may_be_covered() && job.had_none_of(&register) =>
             {
                 Self::start_covered(register, trail, job, courier)
+            }
+            (AttemptEnd::Exhausted, Stage::Registering) if !trail.unknown.is_empty() => {
+                unheard(&register, trail, job, courier)
             }
             (AttemptEnd::Exhausted, Stage::Registering) => {
                 let outcome = trail.into_outcome();
@@ -137,6 +151,26 @@ impl Piloting {
             }
         }
     }
+}
+
+/// No path has accepted, and one that may have did not say so. If all others have lost the old key,
+/// somebody has taken it from them: what the silent one has got nevertheless must not stay.
+fn unheard(register: &Register, trail: Trail, job: &mut Job, courier: &mut Courier) -> State {
+    let old = job
+        .before_change
+        .as_ref()
+        .map_or(0, |before| before.old.count);
+    let is_robbed = register.mode == RegisterMode::Compare
+        && !register.is_unregister()
+        && job.occasion == Occasion::Asked
+        && !trail.conflicts.is_empty()
+        && old > trail.unknown.len() + job.nexuses_out_of_reach();
+    let outcome = trail.into_outcome();
+    if !is_robbed {
+        return State::Finished(outcome);
+    }
+    let spread = Spread::unseen(register.clone());
+    State::shut_out(&spread, outcome, job, courier)
 }
 
 impl BroadcastEnd {
@@ -230,13 +264,19 @@ impl FanningOut {
                 job.note_state(*path, PathState::Dead);
             }
         }
+        job.moved = register.moves_pilot() + end.moved();
         let spread = Spread {
             pilot: accepted.pilot,
-            moved: register.moves_pilot() + end.moved(),
+            moved: job.moved,
             changed,
             forced: end.at(FORCED).collect(),
             bare,
             twice: job.is_registered_twice(&register, &accepted, &end),
+            doubled: job.is_doubled(&register, &accepted, &end),
+            unsure: job.telling(&register, &accepted).is_some()
+                && end
+                    .unseen_at(0)
+                    .any(|path| job.share_port(path, accepted.pilot)),
             unheard,
             silent: end.may_have_followed().collect(),
             register,
@@ -334,22 +374,40 @@ impl Job {
         accepted: &Accepted,
         end: &BroadcastEnd,
     ) -> bool {
-        let following = self.following(register, accepted.pilot);
-        let is_lone = self.lone_key(accepted.pilot) == Some(following.key);
-        let has = |rungs: &[usize]| {
-            end.heard_at(rungs)
-                .any(|path| self.share_port(path, accepted.pilot))
+        let Some(following) = self.telling(register, accepted) else {
+            return false;
         };
-        let (made, share): (&[usize], &[usize]) = match following.key == following.new_key {
-            true => (&[1], &[0]),
-            false => (&[0, FORCED], &[1]),
+        // What an answer to it says is so even if an earlier one was lost: executed, that would
+        // have been refused. But who was not heard may share what it has made itself.
+        let is_beside = |path: PathId| self.share_port(path, accepted.pilot);
+        let made = |rung: usize| end.at(rung).any(is_beside);
+        let shares = |rung: usize| end.heard_at(&[rung]).any(is_beside);
+        let is_made_twice = match following.key == following.new_key {
+            true => made(1) && shares(0),
+            false => (made(0) || made(FORCED)) && shares(1),
         };
         // With nothing to replace, the first command would have been enough.
-        let is_gone = following.key.is_none() && has(&[FORCED]);
-        following.mode == RegisterMode::Compare
-            && accepted.unheard.is_empty()
-            && is_lone
-            && (has(made) && has(share) || is_gone)
+        is_made_twice || following.key.is_none() && made(FORCED)
+    }
+
+    /// Whether the paths of the first one's port have each made a registration: there are several
+    /// now, unless they share one and it had gone in between.
+    fn is_doubled(&self, register: &Register, accepted: &Accepted, end: &BroadcastEnd) -> bool {
+        let made = |following: Register| {
+            let rung = usize::from(following.key == following.new_key);
+            let mut made = end.at(rung);
+            made.any(|path| self.share_port(path, accepted.pilot))
+        };
+        self.telling(register, accepted).is_some_and(made)
+    }
+
+    /// What the paths after the first were sent, if it tells whether they share a registration.
+    fn telling(&self, register: &Register, accepted: &Accepted) -> Option<Register> {
+        let following = self.following(register, accepted.pilot);
+        let is_lone = self.lone_key(accepted.pilot) == Some(following.key);
+        let tells =
+            following.mode == RegisterMode::Compare && accepted.unheard.is_empty() && is_lone;
+        tells.then_some(following)
     }
 
     /// What paths after the first are sent where they refuse to follow. One that has the new key

@@ -27,7 +27,7 @@ use crate::limits::MAX_PURGES;
 use crate::outcome::Outcome;
 use crate::purge::{Purging, Purpose};
 use crate::reading::Progress;
-use crate::request::Request;
+use crate::request::{Register, Request};
 use crate::restore::Restoring;
 use crate::state::State;
 use crate::takeover::{Suspended, end};
@@ -202,5 +202,39 @@ impl Census {
         self.is_all_ours(key, job)
             || self.is_new(key, job)
             || self.stale(key, job) == Some(Ownership::Ours)
+            || self.is_left_of_change(key, job)
+            || self.is_late(key, job)
+    }
+
+    /// Whether the device cannot say whose the registrations with the new key are, there was none
+    /// before this node registered with it, and there are no more than paths out of reach.
+    fn is_late(&self, key: ReservationKey, job: &Job) -> bool {
+        let is_new = |register: &Register| register.new_key == key;
+        let registers = matches!(&job.request, Request::Register(register) if is_new(register));
+        let was_none = job
+            .before_change
+            .as_ref()
+            .is_some_and(|before| before.new.count == 0);
+        registers
+            && was_none
+            && self.is_unnamed(key, job)
+            && (1..=job.nexuses_out_of_reach()).contains(&self.count(key))
+    }
+
+    /// Whether the device cannot say whose the registrations with the old key are, and there are no
+    /// more than those that could not be changed.
+    pub(crate) fn is_left_of_change(&self, key: ReservationKey, job: &Job) -> bool {
+        let Some(before) = job
+            .before_change
+            .as_ref()
+            .map(|standing| standing.old.count)
+        else {
+            return false;
+        };
+        let count = self.count(key);
+        job.own_key() == Some(key)
+            && self.recalls(key, before, job)
+            && (1..=job.nexuses_out_of_reach()).contains(&count)
+            && count + job.moved <= before
     }
 }

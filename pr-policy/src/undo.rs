@@ -64,6 +64,9 @@ impl Undoing {
             persistence: Persistence::Deadline,
         };
         changed.extend(silent);
+        if changed.is_empty() {
+            return State::Finished(failure);
+        }
         let lanes = changed.iter().map(|path| Vec::from([*path])).collect();
         let progress = Broadcast::start(courier, lanes, Vec::new(), orders);
         Self::after(progress, register, changed, failure, job, courier)

@@ -165,6 +165,7 @@ fn unseen(read: Outcome, question: &Question, job: &Job) -> Outcome {
             | Question::ReserveRepeated(_, path)
             | Question::Move(_, Some(path)),
         ) => Outcome::Unknown { path: *path },
+        (_, Question::Inherit(inheritance)) if inheritance.is_done() => Outcome::Done,
         // Every path has the new key, and there are no others.
         (_, Question::Inherit(_)) if job.nexuses_out_of_reach() == 0 => Outcome::Done,
         // Something was changed already.

@@ -62,6 +62,10 @@ pub(crate) struct Spread {
     pub(crate) bare: Vec<PathId>,
     /// Paths that share a registration have registered it twice.
     pub(crate) twice: bool,
+    /// Paths that start from one port have made a registration each.
+    pub(crate) doubled: bool,
+    /// One of them may have made one for all without an answer.
+    pub(crate) unsure: bool,
     /// How many more may have accepted it without an answer.
     pub(crate) unheard: usize,
     /// Living paths among those: if it fails, they are asked to go back as well.
@@ -90,6 +94,8 @@ impl Spread {
             forced: Vec::new(),
             bare: Vec::new(),
             twice: false,
+            doubled: false,
+            unsure: false,
             unheard: 0,
             silent: Vec::new(),
         }
@@ -184,7 +190,7 @@ impl Affirming {
         match (witnesses, next) {
             // A path that may have registered before the first one may have lost that since.
             (Witnesses::Pilot, Next::Inherit)
-                if has_vouched && spread.unheard > 0 && job.has_lost =>
+                if has_vouched && (spread.unheard > 0 || spread.unsure) && job.has_lost =>
             {
                 Weighing::start(Question::Overtaken(spread), job, courier)
             }

@@ -290,7 +290,7 @@ impl Validating {
 /// made one: then it had gone in between. The commands are those of [`Takeover::sweep`]: what has
 /// the key already, what had none, what has it by now.
 fn is_robbed(holder: Taken, end: &BroadcastEnd, job: &Job) -> bool {
-    let mut made = end.heard_at(&[1]);
+    let mut made = end.at(1);
     let mut share = end.heard_at(&[0, 2]);
     made.any(|path| job.share_port(path, holder.0))
         && share.any(|path| job.share_port(path, holder.0))

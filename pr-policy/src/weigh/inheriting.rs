@@ -17,7 +17,6 @@ use crate::purge::{Purging, Purpose};
 use crate::register::{Piloting, Spread};
 use crate::request::{Register, RegisterMode};
 use crate::restore::Restoring;
-use crate::snapshot::PathId;
 use crate::state::State;
 
 /// What the old key of this node left behind goes to the new one.
@@ -80,7 +79,10 @@ pub(super) fn inherit(
     let old_key = inheritance
         .old_key
         .filter(|_| !job.makes(Mutation::LeaveOldKey));
-    let stale = old_key.and_then(|key| Some((key, census.stale(key, job)?)));
+    let stale = old_key.and_then(|key| match census.is_left_of_change(key, job) {
+        true => Some((key, Ownership::Ours)),
+        false => Some((key, census.stale(key, job)?)),
+    });
     let Some((old_key, owner)) = stale else {
         return State::Finished(Outcome::Done);
     };
@@ -176,9 +178,14 @@ pub(super) fn shut_out(
     courier: &mut Courier,
 ) -> State {
     let is_ours = |key: &ReservationKey| {
-        census.is_some_and(|census| census.is_all_ours(*key, job) || census.is_new(*key, job))
+        census.is_some_and(|census| {
+            census.is_all_ours(*key, job)
+                || census.is_new(*key, job)
+                || census.is_left_of_change(*key, job)
+        })
     };
     late.victims.retain(is_ours);
+    job.may_have_left |= job.nexuses_out_of_reach() > 0;
     take_back(late, job, courier)
 }
 
@@ -191,10 +198,17 @@ pub(crate) fn take_back(mut late: Late, job: &mut Job, courier: &mut Courier) ->
 }
 
 impl Inheritance {
-    /// `None` where there was no other key: nothing can be left of it.
+    /// `None` where there was no other key: nothing can be left of it. Unless it has to be seen
+    /// whether paths share a registration.
     pub(crate) fn new(spread: Spread, job: &Job) -> Option<Self> {
         let inheritance = Self::with(spread, Witness::Pilot, job);
-        inheritance.old_key.is_some().then_some(inheritance)
+        let is_open = inheritance.old_key.is_some() || inheritance.spread.doubled;
+        is_open.then_some(inheritance)
+    }
+
+    /// Whether nothing but another node's doing could be found.
+    pub(crate) fn is_done(&self) -> bool {
+        self.old_key.is_none() && self.witness == Witness::Pilot
     }
 
     /// The path that registered first does not say any more whether it is registered.
@@ -219,8 +233,8 @@ impl Inheritance {
         }
     }
 
-    /// Whether a path of the first one's port had to be forced although the device keeps one
-    /// registration for all of them: it had gone in between.
+    /// Whether a path of the first one's port had to be forced, or made another, although the
+    /// device keeps one registration for all of them: it had gone in between.
     fn is_taken_from_port(&self, census: &Census, job: &Job) -> bool {
         let spread = &self.spread;
         let Some(port) = job.initiator_port(spread.pilot) else {
@@ -228,8 +242,9 @@ impl Inheritance {
         };
         let registered = census.registered();
         let registrations = registered.iter().filter(|(own, _)| own == port).count();
-        let is_beside = |path: &&PathId| job.share_port(**path, spread.pilot);
-        registrations == 1 && spread.forced.iter().any(|path| is_beside(&path))
+        let mut forced = spread.forced.iter();
+        let is_forced = forced.any(|path| job.share_port(*path, spread.pilot));
+        registrations == 1 && (is_forced || spread.doubled)
     }
 
     /// How it ends if somebody has taken registrations of this node away while it changed them.

@@ -43,6 +43,17 @@ impl Node {
     }
 }
 
+impl Node {
+    /// What a path has by an earlier return is as good as what this node has registered now.
+    fn forget_suspects(&mut self, effects: &Effects) {
+        if let Some(Registration::Registered { .. }) = &effects.registration {
+            for slot in &mut self.paths {
+                slot.trust = Trust::Trusted;
+            }
+        }
+    }
+}
+
 impl World {
     pub(super) fn end(&mut self, node: usize, running: Running) -> Result<(), Box<Violation>> {
         let effects = running.machine.effects().clone();
@@ -61,6 +72,9 @@ impl World {
         record.enter(&effects, request, |path| paths[*path].link != Link::Gone);
         if request.is_some() {
             self.nodes[node].take_out_of_use(&effects);
+        }
+        if matches!(request, Some(Request::Register(_))) {
+            self.nodes[node].forget_suspects(&effects);
         }
         match (&running.op, &running.machine, outcome) {
             (Op::Ask { request, .. }, _, Some(outcome)) => {

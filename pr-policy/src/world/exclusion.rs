@@ -8,7 +8,7 @@ use super::setting::Wiring;
 use super::stage::World;
 use crate::request::Request;
 use scsi_pr::ReservationKey;
-use scsi_pr::device_server::Quirks;
+use scsi_pr::device_server::{Profile, Quirks};
 
 /// A case that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,20 +18,22 @@ pub enum Exclusion {
     /// there is no reservation to take, although a path has the key (P1). What follows from that
     /// breaks others (P2, P3).
     TakingFromHolderDuringChange,
-    /// Another node preempts the new key of one that changes its key and has a path out of reach
-    /// with the old one: nobody is left to purge that (P4). A preemption that hits only what was
-    /// left leaves this node in (P3), and what nobody heard of is charged to others (P5).
-    TakingNewKeyWithDeadPaths,
+    /// Another node shuts this one out while it registers, and beside that an answer is lost while
+    /// a path out of reach has a registration, or a path dies afterwards. Each alone is dealt with.
+    /// Together they leave a late registration to be taken for one that was in time (P3, P1), or
+    /// nobody knows whose it is (P4).
+    SecondFaultWhenTaken,
     /// The program is killed while it registers, and after another node has taken registrations
     /// away: nothing that outlives it says that the paths which registered later must not have
     /// (P1, P3).
     CrashAfterTakingDuringRegister,
-    /// A path dies while this node registers, or settles that path, and after another one has
-    /// taken registrations away: if it was the only one to register later, nobody is left to purge
-    /// it (P4).
-    LossAfterTakingDuringRegister,
+    /// A path dies while it is settled, and after another node has taken registrations away: it
+    /// was the only one to register later, and the others carry I/O, so that none of them can take
+    /// the key for a moment to purge it (P4). It is unregistered before it is used again.
+    LossAfterTakingDuringReturn,
     /// A path dies while this node puts back a registration that the device has no room for: the
-    /// others are unregistered then, and nobody is left to purge it. Seen as P2 and P3.
+    /// others are unregistered then, and none has room to take the key for a moment, so that nobody
+    /// is left to purge it (P4).
     LossWithoutRoom,
     /// PREEMPT or CLEAR without an answer, and its victim leaves meanwhile, or another node removes
     /// it, or the sender: nothing tells who of them was first (P1, P2, P3).
@@ -41,12 +43,10 @@ pub enum Exclusion {
     /// and after a crash not which paths had registered (P3, P4).
     LossOnUncounted,
     /// Another node shuts this one out while it takes over, or a path returns, and one port has all
-    /// paths of this node, on a device that registers for all target ports: the first path that is
+    /// paths of this node, on a device that registers for all target ports, or for all paths of a
+    /// port where two are up: the first path that is
     /// registered again registers the others too, and none is left that could tell (P3, P4).
     TakingDuringRenewalForAllPorts,
-    /// The path that has ended the registrations of this node dies before it ends its own, on a
-    /// target that spares the sender: nobody is left to purge it (P4).
-    LossOfTheSpared,
     /// Another node registers the key that this one is about to end everywhere at once, after
     /// this one has looked whose it is: no PREEMPT can be made to depend on that (P5).
     SameKeyDuringPurge,
@@ -58,16 +58,15 @@ pub enum Exclusion {
 
 impl Exclusion {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::TakingFromHolderDuringChange,
-        Self::TakingNewKeyWithDeadPaths,
+        Self::SecondFaultWhenTaken,
         Self::CrashAfterTakingDuringRegister,
-        Self::LossAfterTakingDuringRegister,
+        Self::LossAfterTakingDuringReturn,
         Self::LossWithoutRoom,
         Self::SilentTakingAmongOthers,
         Self::LossOnUncounted,
         Self::TakingDuringRenewalForAllPorts,
-        Self::LossOfTheSpared,
         Self::SameKeyDuringPurge,
         Self::ReceiverChangesDuringMove,
     ];
@@ -77,7 +76,7 @@ impl Exclusion {
     pub fn covers(self, world: &World, node: usize, fault: &Fault) -> bool {
         let loses = matches!(fault, Fault::Link { link, .. } if *link != Link::Up);
         let Some(request) = world.request(node) else {
-            let is_late = self == Self::LossAfterTakingDuringRegister;
+            let is_late = self == Self::LossAfterTakingDuringReturn;
             return is_late && loses && world.meddlings(node) > 0
                 || self == Self::TakingDuringRenewalForAllPorts && world.is_renewed(node, fault);
         };
@@ -90,13 +89,17 @@ impl Exclusion {
             Self::TakingFromHolderDuringChange => {
                 registers && world.is_preemption_of(node, fault) && world.misses_holder(node, fault)
             }
-            Self::TakingNewKeyWithDeadPaths => {
-                registers && is_taking(fault) && world.has_registered_dead_path(node)
+            Self::SecondFaultWhenTaken => {
+                let is_mishap = !matches!(fault, Fault::Meddle { .. } | Fault::Crash);
+                let is_second = is_taking(fault) && world.mishaps_of(node) > 0
+                    || is_mishap && world.meddlings(node) > 0;
+                registers && is_second && (loses || world.has_registered_dead_path(node))
             }
             Self::CrashAfterTakingDuringRegister => {
                 registers && *fault == Fault::Crash && world.meddlings(node) > 0
             }
-            Self::LossAfterTakingDuringRegister => registers && loses && world.meddlings(node) > 0,
+            // While no command runs.
+            Self::LossAfterTakingDuringReturn => false,
             Self::LossWithoutRoom => {
                 registers && loses && world.setting().profile.max_registrants.is_some()
             }
@@ -116,10 +119,6 @@ impl Exclusion {
             }
             Self::TakingDuringRenewalForAllPorts => {
                 world.is_suspended(node) && world.is_renewed(node, fault)
-            }
-            Self::LossOfTheSpared => {
-                let is_spared = world.setting().profile.has(Quirks::PREEMPT_SPARES_SENDER);
-                unregisters && loses && is_spared && world.registered_paths(node) == 1
             }
             Self::SameKeyDuringPurge => {
                 let own = world.remembered_key(node);
@@ -195,16 +194,16 @@ impl World {
 
     /// Whether another node takes something from one whose paths all register for each other.
     fn is_renewed(&self, node: usize, fault: &Fault) -> bool {
+        let profile = self.setting.profile;
+        let mut up =
+            (0..self.setting.paths(node)).filter(|path| self.link(node, *path) == Link::Up);
+        let has_witness = up.nth(2).is_some();
+        let is_shared = profile.has(Quirks::NEEDS_ALL_TG_PT)
+            || profile == Profile::per_initiator_port() && self.is_suspended(node) && !has_witness;
         self.setting.wiring == Wiring::OneInitiator
-            && self.setting.profile.has(Quirks::NEEDS_ALL_TG_PT)
+            && is_shared
             && self.is_running(node)
             && is_taking(fault)
-    }
-
-    fn registered_paths(&self, node: usize) -> usize {
-        let paths = 0..self.setting.paths(node);
-        let key = |path: &usize| self.unit.registered_key(self.setting.nexus(node, *path));
-        paths.filter(|path| key(path).is_some()).count()
     }
 
     fn is_suspended(&self, node: usize) -> bool {
