@@ -20,7 +20,9 @@ fn registering() {
             world.registrants(&[NOBODY, TWO]).generations(&[7, 10])
         })
         .with("somebody else was at work", SILENT, |world| {
-            world.registrants(&[NOBODY, TWO]).generations(&[7, 11])
+            world
+                .registrants(&[NOBODY, TWO, TWO, NOBODY])
+                .generations(&[7, 11])
         });
     assert_snapshot!(traces.text);
 }
