@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use xtask::error::Result;
-use xtask::guest::{Answer, Fabric, Lab, Lun, Nexus, Witness, Writer, Written, tell};
+use xtask::guest::{Answer, Fabric, Lab, Lun, Nexus, Witness, Writer, Written, run, tell};
 
 use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS, transport_id};
 
@@ -294,7 +294,12 @@ fn path_goes(path: &Nexus, loss: Loss) -> Result {
     match loss {
         Loss::Offline => path.set_offline(),
         Loss::Deleted => path.delete(),
-        Loss::Silent => path.hang(),
+        Loss::Silent => {
+            // What udev reads through the map must not be on its way: nobody gets it back, and
+            // device-mapper suspends no map before it has ended.
+            run("udevadm", ["settle"])?.succeeded()?;
+            path.hang()
+        }
     }
 }
 

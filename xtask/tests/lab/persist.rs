@@ -96,7 +96,14 @@ impl Stage {
     /// Whether a block can be written through the map, past all caches.
     pub(crate) fn can_write(&self) -> Result<bool> {
         let to = format!("of={}", self.map.node());
-        let args = ["if=/dev/zero", &to, "bs=4k", "count=1", "oflag=direct"];
+        let args = [
+            "if=/dev/zero",
+            &to,
+            "bs=4k",
+            "count=1",
+            SEEK,
+            "oflag=direct",
+        ];
         let written = run("dd", args).map_err(|error| {
             let info = run("dmsetup", ["info", self.map.name()]);
             let info = info.map(|info| info.stdout).unwrap_or_default();
@@ -170,3 +177,7 @@ pub(crate) fn is_suspended(map: &str) -> Result<bool> {
     let info = run("dmsetup", args)?.succeeded()?;
     Ok(info.stdout.trim() == "Suspended")
 }
+
+/// A block that udev does not read when it looks at a disk: whoever writes a block waits for
+/// those who just read it, perhaps through a path that does not answer.
+const SEEK: &str = "seek=600";

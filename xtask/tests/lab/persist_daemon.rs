@@ -69,6 +69,11 @@ fn everything_works_without_the_daemon_and_is_known_to_it_later() -> Result {
     host.done("-I -S c")?;
     host.daemon = Some(Multipathd::start(&lab, DEFAULT_CONFIG)?);
     host.await_paths(1)?;
+    // It makes the map first, and looks at registrations then.
+    until("the daemon to know of the registration", || {
+        let status = host.ask(&format!("getprstatus map {}", host.map))?;
+        Ok((status == "1").then_some(()))
+    })?;
     host.check(Some(NEW))?;
     path.set_running()?;
     host.await_keys(&[NEW, NEW])
