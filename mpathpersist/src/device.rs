@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::leftover::Leftover;
 use crate::map::OpenMap;
 use crate::rehearsal::Rehearsal;
+use crate::repair::sentence;
 use crate::run::{Failure, Report, RunOptions, Runner};
 use crate::view::phrases::{listed, path_state};
 
@@ -105,17 +106,29 @@ impl<'a> Device<'a> {
         let lock = self.lock(patience)?;
         self.refresh()?;
         let mut notes = Vec::new();
-        if let Some(leftover) = self.leftover(&lock) {
+        let leftover = self.leftover(&lock);
+        let mut is_open = false;
+        if let Some(leftover) = &leftover {
             notes.push(leftover.note(self.name()));
             if leftover.is_superseded_by(request) {
                 self.resume_if_suspended()?;
             } else {
-                let finished = self.finish(&leftover, &lock, patience);
+                let finished = self.finish(leftover, &lock, patience);
+                is_open = finished
+                    .as_ref()
+                    .is_ok_and(|report| report.outcome.is_open());
                 let problem = |failure: Failure| vec![failure.to_string()];
                 notes.extend(finished.map_or_else(problem, |report| report.notes));
             }
         }
-        let mut report = self.change_locked(request, options, started, &lock, None)?;
+        let result = self.change_locked(request, options, started, &lock, None);
+        let is_needed = is_open || is_untouched(&result);
+        if let Some(leftover) = leftover.filter(|_| is_needed) {
+            // This one has closed its own entry in its place.
+            let kept = lock.journal().write(&leftover.0);
+            notes.extend(kept.err().map(|error| format!("{}: {error}", self.name())));
+        }
+        let mut report = result?;
         report.notes.splice(0..0, notes);
         Ok(report)
     }
@@ -133,7 +146,17 @@ impl<'a> Device<'a> {
             return Ok(None);
         };
         let mut report = self.finish(&leftover, &lock, Limits::OUT.deadline)?;
-        report.notes.insert(0, leftover.note(self.name()));
+        let note = leftover.note(self.name());
+        if report.outcome.is_open() {
+            return Err(Failure::Other {
+                device: self.name().to_owned(),
+                reason: format!(
+                    "{note}, and could not be completed: {}; it is in the journal and tried again",
+                    sentence(&Ok(report))
+                ),
+            });
+        }
+        report.notes.insert(0, note);
         Ok(Some(report))
     }
 
@@ -164,7 +187,7 @@ impl<'a> Device<'a> {
         let before = leftover.before();
         let result = self.change_locked(&request, options, Instant::now(), lock, before);
         let is_settled = match &result {
-            Ok(report) => !is_open(&report.outcome),
+            Ok(report) => !report.outcome.is_open(),
             Err(failure) => is_refusal(failure),
         };
         let noted = if is_settled {
@@ -418,16 +441,17 @@ pub(crate) fn is_in_force(plan: KeyPlan, report: &Report, effects: &Effects) -> 
     }
 }
 
-/// Whether it may still be carried out, later.
-fn is_open(outcome: &Outcome) -> bool {
-    matches!(
-        outcome,
-        Outcome::NoUsablePath
-            | Outcome::Unreachable { .. }
-            | Outcome::Unknown { .. }
-            | Outcome::Incomplete { .. }
-            | Outcome::NotSuspended
-    )
+/// Whether a request has changed nothing, for all that is known: what was cut off before it is as
+/// it was.
+fn is_untouched(result: &Result<Report, Failure>) -> bool {
+    let outcome = result.as_ref().map(|report| &report.outcome);
+    match outcome {
+        Ok(outcome) => matches!(
+            outcome,
+            Outcome::NoUsablePath | Outcome::Unreachable { .. } | Outcome::NotSuspended
+        ),
+        Err(_) => true,
+    }
 }
 
 /// Whether the configuration forbids it by now.

@@ -53,6 +53,8 @@ enum Written {
 struct WrittenBefore {
     registrations: usize,
     generation: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<u64>,
 }
 
 /// Enters a request into the journal's entry.
@@ -68,6 +70,7 @@ pub(crate) fn enter_before(intent: &mut Intent, before: Before) {
     let written = WrittenBefore {
         registrations: before.registrations,
         generation: before.generation,
+        key: before.key.map(|key| key.0),
     };
     if let Ok(written) = serde_json::to_value(written) {
         intent.extra.insert(BEFORE.to_owned(), written);
@@ -82,6 +85,7 @@ impl Leftover {
         Some(Before {
             registrations: written.registrations,
             generation: written.generation,
+            key: written.key.map(ReservationKey),
         })
     }
 

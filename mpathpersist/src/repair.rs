@@ -138,6 +138,10 @@ impl Device<'_> {
                 result => {
                     let failed = format!("{note}: {}", sentence(&result));
                     repaired.failed.push(failed);
+                    // What is half done tells of no path what it should have.
+                    if result.is_ok_and(|report| report.outcome.is_open()) {
+                        return Ok(repaired);
+                    }
                 }
             }
             self.refresh()?;
@@ -278,7 +282,7 @@ fn is_of_own_key(request: &Request) -> bool {
 }
 
 /// What a command would end with.
-fn sentence(result: &Result<Report, Failure>) -> String {
+pub(crate) fn sentence(result: &Result<Report, Failure>) -> String {
     let (code, sentence) = match result {
         Ok(report) => verdict::of_reading(&report.map, &report.outcome, &report.path),
         Err(failure) => {

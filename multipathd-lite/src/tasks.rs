@@ -109,6 +109,18 @@ pub struct KeySource {
     pub vendor_product: (String, String),
 }
 
+/// What is done about a command that was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recover {
+    /// There is none.
+    Nothing,
+    /// It is finished before anything else; if it cannot be, nothing else is done. What it left
+    /// half done tells of no path what it should have.
+    First,
+    /// It has been tried often enough: the paths must not wait for ever.
+    IfPossible,
+}
+
 /// Work on a map, in the order of its fields.
 #[derive(Debug, Clone)]
 pub struct WorkOrder {
@@ -120,8 +132,8 @@ pub struct WorkOrder {
     pub device: Option<DeviceNumber>,
     /// Where its key comes from.
     pub key: KeySource,
-    /// Whether a killed process left something behind that is to be finished first.
-    pub recover: bool,
+    /// What a killed process left behind is to be finished.
+    pub recover: Recover,
     /// The paths whose registration is to be settled.
     pub settle: Vec<DeviceNumber>,
     /// Whether the reservation is to be read.

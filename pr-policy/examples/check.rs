@@ -2,8 +2,8 @@
 //! random histories of larger ones. `cargo xtask check` runs it.
 //!
 //! ```text
-//! check [--deep] [--only exhaustive|random] [--type N] [--seed N] [--runs N] [--target NAME]
-//!       [--without EXCLUSION]
+//! check [--deep] [--only exhaustive|random] [--type N] [--walk NAME] [--most KINDS]
+//!       [--seed N] [--runs N] [--target NAME] [--without EXCLUSION]
 //! ```
 
 #![allow(
@@ -53,6 +53,9 @@ struct Arguments {
     target: Option<String>,
     only: Option<String>,
     types: Vec<u8>,
+    walk: Option<String>,
+    /// Of violations, in one walk; it ends when it has found so many.
+    most_kinds: usize,
 }
 
 impl Arguments {
@@ -64,9 +67,12 @@ impl Arguments {
             target: None,
             only: None,
             types: vec![1, 3, 5, 6, 7, 8],
+            walk: None,
+            most_kinds: 20,
         };
         let mut words = std::env::args().skip(1);
         let number = |word: Option<String>| word.and_then(|word| word.parse().ok());
+        let count = |word| number(word).and_then(|number| usize::try_from(number).ok());
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--deep" => found.deep = true,
@@ -74,6 +80,8 @@ impl Arguments {
                 "--runs" => found.runs = number(words.next()),
                 "--target" => found.target = words.next(),
                 "--only" => found.only = words.next(),
+                "--walk" => found.walk = words.next(),
+                "--most" => found.most_kinds = count(words.next()).expect("--most NUMBER"),
                 // See `exclusions`.
                 "--without" => drop(words.next()),
                 "--type" => {
@@ -186,14 +194,18 @@ fn exhaustive(arguments: &Arguments) -> usize {
     println!("exhaustive: 2 nodes, 3 paths each");
     println!("{HEAD}");
     let types = arguments.types.iter().copied();
-    let all = WALKS.iter().flat_map(|walk| {
+    let is_meant = |walk: &&Walk| {
+        let name = arguments.walk.as_ref();
+        name.is_none_or(|name| name == walk.name)
+    };
+    let all = WALKS.iter().filter(is_meant).flat_map(|walk| {
         let types = types.clone().filter(|held| walk.types.contains(held));
         types.map(move |held| (walk, held))
     });
     let queue = Mutex::new(all.collect::<VecDeque<_>>());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        let work = || drain(&queue, arguments.deep);
+        let work = || drain(&queue, arguments);
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let ended = workers.into_iter().map(|worker| worker.join());
         ended.map(|count| count.expect("a walk panicked")).sum()
@@ -201,12 +213,12 @@ fn exhaustive(arguments: &Arguments) -> usize {
 }
 
 /// Walks until nothing is left, and counts the violations.
-fn drain(queue: &Mutex<VecDeque<(&Walk, u8)>>, is_deep: bool) -> usize {
+fn drain(queue: &Mutex<VecDeque<(&Walk, u8)>>, arguments: &Arguments) -> usize {
     let next = || queue.lock().expect("no walk panics").pop_front();
     let mut violations = 0;
     while let Some((walk, held)) = next() {
         let start = Instant::now();
-        let found = walk.search(ReservationType(held), is_deep);
+        let found = walk.search(ReservationType(held), arguments);
         let mut text = line(walk.name, held, &found, start.elapsed());
         for violation in &found.violations {
             text += &format!("\n\n{violation}");
@@ -267,7 +279,7 @@ fn line(name: &str, held: u8, found: &Findings, time: Duration) -> String {
 }
 
 impl Walk {
-    fn search(&self, held: ReservationType, is_deep: bool) -> Findings {
+    fn search(&self, held: ReservationType, arguments: &Arguments) -> Findings {
         let setting = Setting::new(Profile::strict(), Wiring::PortPerPath, &self.paths);
         let (a, aa, b) = (0xa, 0xaa, if self.shared_key { 0xa } else { 0xb });
         let alphabet = Alphabet {
@@ -279,7 +291,7 @@ impl Walk {
             moves: true,
             all_tg_pt: false,
         };
-        let (ops, faults) = if is_deep {
+        let (ops, faults) = if arguments.deep {
             self.deep
         } else {
             (self.ops, self.faults)
@@ -289,7 +301,7 @@ impl Walk {
             faults,
             kinds: ALL,
             sight: Sight::Symmetric,
-            most_violations: 20,
+            most_violations: arguments.most_kinds,
         };
         search(World::new(Rc::new(setting)), &alphabet, bounds)
     }

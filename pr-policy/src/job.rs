@@ -78,6 +78,9 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn new(request: Request, snapshot: Snapshot, options: Options) -> Self {
         let is_usable = |path: &&Path| path.state == PathState::Usable;
+        let known = snapshot.remembered_key;
+        let is_recovery = options.occasion == Occasion::Recovery;
+        let before = snapshot.before.filter(|_| is_recovery);
         Self {
             steady: snapshot
                 .paths
@@ -91,7 +94,7 @@ impl Job {
             has_lost: false,
             request,
             paths: snapshot.paths,
-            remembered_key: snapshot.remembered_key,
+            remembered_key: before.and_then(|before| before.key).or(known),
             remembered_aptpl: snapshot.remembered_aptpl,
             remembered_all_tg_pt: snapshot.remembered_all_tg_pt,
             remembered_holding: snapshot.remembered_holding,
@@ -106,7 +109,7 @@ impl Job {
             before_change: None,
             moved: 0,
             before_move: None,
-            before_crash: snapshot.before,
+            before_crash: before,
             type_in_force: None,
             purges: 0,
             #[cfg(feature = "world")]

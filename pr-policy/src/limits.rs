@@ -67,9 +67,9 @@ pub(crate) const RESUME_PATIENCE: Duration = Duration::from_secs(5);
 /// die while they hold it. A third is a host that loses everything.
 pub(crate) const MAX_TAKEOVERS: u32 = 3;
 
-/// Times registrations of the old key are preempted in one request: once, and again where nobody
-/// answered.
-pub(crate) const MAX_PURGES: u32 = 2;
+/// Times registrations of the old key are preempted in one request: once, and again, twice, where
+/// nobody answered.
+pub(crate) const MAX_PURGES: u32 = 3;
 
 /// Times keys and reservation are read again because registrations changed between the two.
 pub(crate) const MAX_RECOUNTS: u32 = 3;

@@ -60,6 +60,23 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whether what was asked for may still be carried out later: a request that recovers from
+    /// one that was cut off, and ends so, is to be repeated before anything else is done to the
+    /// map. What the paths have by now is neither what was there before nor what was asked for.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self,
+            Self::NoUsablePath
+                | Self::Unreachable { .. }
+                | Self::Unknown { .. }
+                | Self::Incomplete { .. }
+                | Self::NotSuspended
+        )
+    }
+}
+
 /// What a request changed, for the map's record and for the daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {

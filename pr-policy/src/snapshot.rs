@@ -27,12 +27,15 @@ pub enum PathState {
 }
 
 /// What there was before this node began to register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Before {
     /// How many registrations of its keys, the old one and the new one.
     pub registrations: usize,
     /// PRGENERATION then.
     pub generation: u32,
+    /// The key that it remembered to have registered. Whoever recovers may remember the new one by
+    /// then, and be cut off or unable to end it.
+    pub key: Option<ReservationKey>,
 }
 
 /// One path of the map.

@@ -183,6 +183,7 @@ impl Transaction {
         let before_change = self.job.before_change.as_ref().map(|standing| Before {
             registrations: standing.old.count + standing.new.count,
             generation: standing.generation,
+            key: self.job.remembered_key,
         });
         before_change.or(self.job.before_move)
     }

@@ -16,7 +16,9 @@ use crate::event::BooksRead;
 use crate::model::{CheckState, Group, Map, Path, PathUse, Settling};
 use crate::rules::{Failback, MapRules, Naming};
 use crate::tasks::check::SLOW;
-use crate::tasks::{Assembly, Effort, FoundMap, Health, Member, Removal, Task, WorkOrder, table};
+use crate::tasks::{
+    Assembly, Effort, FoundMap, Health, Member, Recover, Removal, Task, WorkOrder, table,
+};
 
 impl Engine {
     /// A map is there, as the kernel has it now.
@@ -159,6 +161,7 @@ impl Engine {
         // A mere comparison may well end without a new table.
         notes.is_assembly_ordered = order.assemble.is_some() && is_different;
         notes.is_removal_ordered = order.remove.is_some();
+        notes.is_recovery_ordered = order.recover != Recover::Nothing;
         notes.is_name_settled |= order.rename.is_some();
         notes.is_comparison_wanted &= order.assemble.is_none();
         notes.look_again_at = None;
@@ -217,7 +220,10 @@ impl Engine {
             name: map.map_or_else(|| wwid.to_owned(), |map| map.name.clone()),
             device: map.and_then(|map| map.device),
             key: self.key_source(wwid),
-            recover: notes.has_leftover && map.is_some(),
+            recover: match map.and_then(|map| map.device) {
+                Some(_) if notes.has_leftover => notes.recover(),
+                _ => Recover::Nothing,
+            },
             settle: settle.map(|path| path.scsi.device).collect(),
             look_for_holder: notes.look_for_holder,
             assemble: self.assembly(wwid, map, &members, rules.clone()),
@@ -480,7 +486,7 @@ fn used(map: &Map, failback: Failback) -> BTreeSet<DeviceNumber> {
 }
 
 fn is_any_work(order: &WorkOrder) -> bool {
-    order.recover
+    order.recover != Recover::Nothing
         || order.look_for_holder
         || order.remove.is_some()
         || order.assemble.is_some()

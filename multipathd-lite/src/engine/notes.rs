@@ -9,6 +9,7 @@ use dm_multipath::scsi::PortTimeouts;
 
 use super::queueing::Stopped;
 use crate::ask::ReplyTo;
+use crate::tasks::Recover;
 
 /// Notes by key. Whoever may have changed some, or what belongs to them, has touched them.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(super) struct MapNotes {
     pub(super) unwritten: usize,
     /// A killed process has left something behind.
     pub(super) has_leftover: bool,
+    /// The work under way is to finish that.
+    pub(super) is_recovery_ordered: bool,
+    /// How often it could not be finished.
+    pub(super) vain_recoveries: u32,
     /// The reservation is to be read.
     pub(super) look_for_holder: bool,
     /// Its table is to be loaded again, whatever it is.
@@ -71,6 +76,20 @@ pub(super) struct MapNotes {
     /// A group that had no working path has one again.
     pub(super) has_group_returned: bool,
 }
+
+impl MapNotes {
+    /// What to do about a command that was cut off.
+    pub(super) fn recover(&self) -> Recover {
+        match self.vain_recoveries {
+            ..MOST_VAIN_RECOVERIES => Recover::First,
+            _ => Recover::IfPossible,
+        }
+    }
+}
+
+/// After so many the other paths are looked after as well: a path that could carry I/O does not
+/// wait for one that never answers.
+const MOST_VAIN_RECOVERIES: u32 = 3;
 
 /// What the engine keeps of a path, beside what is shown.
 #[derive(Debug)]

@@ -25,7 +25,8 @@ use crate::event::{BooksRead, Checked, Event, MapsRead, Scanned};
 use crate::model::{CheckState, Settling};
 use crate::rules::Rules;
 use crate::tasks::{
-    Deed, Fact, FoundMap, FoundPath, Question, ReadOrder, Task, WorkOrder, WorkReport, table,
+    Deed, Fact, FoundMap, FoundPath, Question, ReadOrder, Recover, Task, WorkOrder, WorkReport,
+    table,
 };
 
 const WWID: &str = "36001405000000000000000000000000";
@@ -193,7 +194,7 @@ impl Stage {
             reinstated,
             is_loaded: order.assemble.is_some(),
             named: Some("mpatha".to_owned()),
-            is_recovered: order.recover,
+            is_recovered: order.recover != Recover::Nothing,
             found: Some(self.map()),
             books: Some(self.books()),
             ..WorkReport::default()
@@ -501,9 +502,10 @@ fn a_leftover_is_recovered_before_anything_else() {
     };
     stage.handle(Event::BooksRead(Box::new(books)));
     let order = stage.order();
-    assert!(order.recover);
+    assert_eq!(order.recover, Recover::First);
     stage.carry_out(&order, Verdict::Kept);
-    assert!(stage.orders().iter().all(|order| !order.recover));
+    let orders = stage.orders();
+    assert!(orders.iter().all(|order| order.recover == Recover::Nothing));
 }
 
 #[test]

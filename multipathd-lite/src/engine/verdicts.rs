@@ -70,8 +70,12 @@ impl Engine {
         let notes = self.maps.of(&*report.wwid);
         self.busy -= usize::from(std::mem::take(&mut notes.is_busy));
         notes.registrations = None;
+        let was_recovery = std::mem::take(&mut notes.is_recovery_ordered);
         if report.is_recovered {
             notes.has_leftover = false;
+            notes.vain_recoveries = 0;
+        } else if was_recovery {
+            notes.vain_recoveries += 1;
         }
         let was_removal = std::mem::take(&mut notes.is_removal_wanted);
         notes.is_unwanted |= was_removal && report.is_removed;

@@ -17,7 +17,9 @@ use super::errand::LOCK_PATIENCE;
 use super::ground::{Ground, UUID_PREFIX};
 use super::reader::read_books;
 use super::table::{is_same, table};
-use super::{Assembly, Effort, FoundMap, Health, Member, Removal, Tools, WorkOrder, WorkReport};
+use super::{
+    Assembly, Effort, FoundMap, Health, Member, Recover, Removal, Tools, WorkOrder, WorkReport,
+};
 use crate::event::Event;
 use crate::rules::{Files, Naming};
 
@@ -59,8 +61,11 @@ impl<'a> Work<'a> {
     }
 
     fn run(&mut self, ground: &Ground<'_>) {
-        if self.order.recover {
+        if self.order.recover != Recover::Nothing {
             self.recover();
+        }
+        if self.order.recover == Recover::First && !self.report.is_recovered {
+            return self.look(ground);
         }
         let name = (self.order.wwid.as_str(), self.order.name.as_str());
         match Custody::take(self.host, name, self.device, LOCK_PATIENCE) {

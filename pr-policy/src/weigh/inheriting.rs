@@ -110,6 +110,7 @@ pub(super) fn resume(
     courier: &mut Courier,
 ) -> State {
     let now = census.tally(register.new_key, job);
+    job.before_change = Some(census.standing(&register, job));
     if is_robbed(now, &register, census, job) {
         let spread = Spread::unseen(register);
         return State::shut_out(&spread, Outcome::Conflict, job, courier);
@@ -117,7 +118,6 @@ pub(super) fn resume(
     if now.count == 0 {
         return State::Finished(Outcome::Conflict);
     }
-    job.before_change = Some(census.standing(&register, job));
     if now.is_named {
         // Whether each path has it is settled before it carries I/O.
         job.effects.registration = Some(job.registered(&register, &[]));
@@ -140,9 +140,17 @@ fn is_robbed(now: Tally, register: &Register, census: &Census, job: &Job) -> boo
         true => census.distinct_ports(register.new_key),
         false => now.count,
     };
+    let used = in_use.count();
     match before.registrations {
         0 => now.count > 0 && u32::try_from(made) != Ok(changes),
-        count => now.count < in_use.count() && now.count + old < count,
+        count => {
+            let made = made.min(used);
+            // Each path changed its key, the first was asked whether it still has it if there were
+            // others, and then the old one was preempted.
+            let with_purge = made + usize::from(made > 1) + 1;
+            let has_purged = u32::try_from(with_purge).is_ok_and(|least| changes >= least);
+            now.count + old < count && (now.count < used || !has_purged)
+        }
     }
 }
 
@@ -277,7 +285,12 @@ impl Inheritance {
             let is_missing = now.count + ours.count < before.old.count + before.new.count;
             is_less(before.old, now) || is_named && is_missing && ours.count > 0
         };
-        // One disk would not have been allowed to change its key any more.
-        is_robbed.then_some(Outcome::Conflict)
+        is_robbed.then_some(match (ours.count, self.witness) {
+            // The first path had the new key before everything was taken away: one disk would have
+            // changed its key.
+            (0, Witness::Pilot) => Outcome::Done,
+            // It would not have been allowed to any more.
+            _ => Outcome::Conflict,
+        })
     }
 }

@@ -54,10 +54,13 @@ pub(super) fn leave(
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    if !job.request.is_move_in(census) {
+    let is_named = matches!(census, Census::Named(_));
+    let may_hold = !is_named || census.holder(moved.key, job) == Ownership::Ours;
+    if may_hold && !job.request.is_move_in(census) {
         job.before_move = Some(Before {
             registrations: census.count(moved.key),
             generation: census.generation(),
+            key: job.remembered_key,
         });
     }
     let takeover = census.single_holder(moved.key).and_then(|held| {
@@ -75,15 +78,21 @@ pub(super) fn leave(
 
 /// What was asked for may have been carried out, if this node held; it is not repeated. A sender
 /// that is to be unregistered looked before whether the reservation was there already, and did
-/// nothing before it had.
+/// nothing before it had; where ports are named also whether it is its own: it may have been moved
+/// here, and not be remembered.
 pub(super) fn cut_off(
     moved: &RegisterAndMove,
     census: &Census,
     job: &mut Job,
     courier: &mut Courier,
 ) -> State {
-    let was_elsewhere = !moved.unregister || job.before_crash.is_some();
-    if job.remembered_holding && was_elsewhere && job.request.is_move_in(census) {
+    let has_looked = moved.unregister && job.before_crash.is_some();
+    let is_named = matches!(census, Census::Named(_));
+    let was_ours = match has_looked && is_named {
+        true => true,
+        false => job.remembered_holding && (has_looked || !moved.unregister),
+    };
+    if was_ours && job.request.is_move_in(census) {
         State::moved_away(moved, None, job, courier)
     } else {
         State::Finished(Outcome::Conflict)

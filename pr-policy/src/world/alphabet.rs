@@ -72,6 +72,10 @@ impl Alphabet {
     /// The commands that a node may run now.
     #[must_use]
     pub fn requests(&self, world: &World, node: usize) -> Vec<Request> {
+        // It would be completed first, and no path is there.
+        if world.is_cut_off(node) {
+            return Vec::new();
+        }
         let current = world.key(node);
         let key = current.unwrap_or(ReservationKey::NONE);
         let mut requests = self.registrations(node, key);

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::machine::{Machine, Running};
 use super::op::{Link, Op};
 use super::promise::Violation;
-use super::stage::{Node, World};
+use super::stage::{Node, PathSlot, World};
 use super::trace::Moment;
 use crate::outcome::{Effects, Outcome, Registration};
 use crate::path_return::{Settlement, Trust};
@@ -40,6 +40,15 @@ impl Node {
                 slot.tries = 0;
             }
         }
+    }
+}
+
+impl Node {
+    /// At once; again when there is a path, and before the paths are looked at: with what is half
+    /// done none of them could be told from one that was shut out.
+    pub(super) fn is_recovery_due(&self) -> bool {
+        let is_up = |slot: &PathSlot| slot.link == Link::Up;
+        self.recoveries == 0 || self.paths.iter().any(is_up)
     }
 }
 
@@ -93,6 +102,11 @@ impl World {
     }
 
     fn recovered(&mut self, node: usize, outcome: &Outcome) {
+        let host = &mut self.nodes[node];
+        host.recoveries += 1;
+        if outcome.is_open() && host.recoveries <= MOST_TRIES {
+            return;
+        }
         let Some(Op::Ask { request, .. }) = self.nodes[node].journal.take() else {
             return;
         };
@@ -148,5 +162,6 @@ pub(super) fn is_unclear(outcome: &Outcome) -> bool {
     }
 }
 
-/// A path that cannot be settled so often, although nothing goes wrong, never will be.
+/// A path that cannot be settled, or a command that cannot be completed, so often, although nothing
+/// goes wrong, never will be.
 const MOST_TRIES: u8 = 6;

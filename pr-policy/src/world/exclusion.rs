@@ -25,7 +25,9 @@ pub enum Exclusion {
     SecondFaultWhenTaken,
     /// The program is killed while it registers, and after another node has taken registrations
     /// away: nothing that outlives it says that the paths which registered later must not have
-    /// (P1, P3).
+    /// (P1, P3). Or when every usable path has the new key, and another node preempts the old one,
+    /// which a path out of reach still had, before the next start: so it would look if this node
+    /// had done that itself (P3).
     CrashAfterTakingDuringRegister,
     /// A path dies while it is settled, and after another node has taken registrations away: it
     /// was the only one to register later, and the others carry I/O, so that none of them can take
@@ -48,7 +50,8 @@ pub enum Exclusion {
     /// registered again registers the others too, and none is left that could tell (P3, P4).
     TakingDuringRenewalForAllPorts,
     /// Another node registers the key that this one is about to end everywhere at once, after
-    /// this one has looked whose it is: no PREEMPT can be made to depend on that (P5).
+    /// this one has looked whose it is: no PREEMPT can be made to depend on that (P5). Or it gives
+    /// that key up, after this one has seen that it must spare it: what was spared stays (P4).
     SameKeyDuringPurge,
     /// The node that is to get the reservation loses its registration, or changes its key, while
     /// it is moved there: the device registers the one nexus that was named, with the key that
@@ -96,7 +99,11 @@ impl Exclusion {
                 registers && is_second && (loses || world.has_registered_dead_path(node))
             }
             Self::CrashAfterTakingDuringRegister => {
-                registers && *fault == Fault::Crash && world.meddlings(node) > 0
+                let is_cut_off = world.nodes[node].journal.is_some();
+                let is_left = || world.has_registered_dead_path(node);
+                let is_late = is_cut_off && world.is_preemption_of_old_key(node, fault);
+                registers
+                    && (*fault == Fault::Crash && world.meddlings(node) > 0 || is_late && is_left())
             }
             // While no command runs.
             Self::LossAfterTakingDuringReturn => false,
@@ -121,13 +128,8 @@ impl Exclusion {
                 world.is_suspended(node) && world.is_renewed(node, fault)
             }
             Self::SameKeyDuringPurge => {
-                let own = world.remembered_key(node);
-                let is_same = matches!(
-                    fault,
-                    Fault::Meddle { request: Request::Register(register), .. }
-                        if own == Some(register.new_key)
-                );
-                (unregisters || registers) && is_same
+                let own = world.remembered_key(node).filter(|_| may_purge(request));
+                own.is_some_and(|own| is_gain_or_loss_of(own, fault))
             }
             Self::ReceiverChangesDuringMove => match request {
                 Request::RegisterAndMove(moved) => is_end_of(moved.new_key, fault),
@@ -135,6 +137,26 @@ impl Exclusion {
             },
         }
     }
+}
+
+/// Whether a command may end registrations with a key of its own on all paths at once.
+fn may_purge(request: &Request) -> bool {
+    match request {
+        Request::Register(_) | Request::Release(_) | Request::RegisterAndMove(_) => true,
+        Request::Preempt(preempt) => preempt.victim == preempt.key || preempt.victim.is_none(),
+        Request::Reserve(_) | Request::Clear(_) | Request::Read(_) => false,
+    }
+}
+
+/// Whether another node registers with this key, or ends or changes the registration that it has
+/// with it.
+fn is_gain_or_loss_of(key: ReservationKey, fault: &Fault) -> bool {
+    let Fault::Meddle { request, .. } = fault else {
+        return false;
+    };
+    let gains = matches!(request, Request::Register(register) if register.new_key == key);
+    let is_its_own = request.key() == Some(key);
+    gains || is_its_own && matches!(request, Request::Register(_) | Request::Clear(_))
 }
 
 fn is_taking(fault: &Fault) -> bool {
@@ -187,6 +209,16 @@ impl World {
         self.possible_keys(node).contains(&preempt.victim)
     }
 
+    /// Whether another node preempts the key that this one remembers.
+    fn is_preemption_of_old_key(&self, node: usize, fault: &Fault) -> bool {
+        let old_key = self.remembered_key(node);
+        matches!(
+            fault,
+            Fault::Meddle { request: Request::Preempt(preempt), .. }
+                if old_key == Some(preempt.victim)
+        )
+    }
+
     /// Whether the device tells this host whose the registrations are.
     fn names_registrations(&self) -> bool {
         self.setting.wiring != Wiring::Nameless && !self.setting.profile.has(Quirks::NO_FULL_STATUS)
@@ -222,13 +254,14 @@ impl World {
         running.map_or(0, |running| running.mishaps)
     }
 
+    /// Whether a path out of reach has a registration, or had when that was taken away.
     fn has_registered_dead_path(&self, node: usize) -> bool {
         let is_left = |path: &usize| self.link(node, *path) != Link::Up;
         let mut left = (0..self.setting.paths(node)).filter(is_left);
         left.any(|path| {
-            self.unit
-                .registered_key(self.setting.nexus(node, path))
-                .is_some()
+            let nexus = self.setting.nexus(node, path);
+            self.unit.registered_key(nexus).is_some()
+                || self.nodes[node].record.nexuses.contains(&path)
         })
     }
 

@@ -2,7 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
+
+use scsi_pr::ReservationKey;
 
 use super::ending::is_unclear;
 use super::op::{Fault, Op};
@@ -29,6 +32,8 @@ pub(super) struct Running {
     pub(super) mishaps: u32,
     /// How often other nodes stepped in meanwhile.
     pub(super) meddlings: u32,
+    /// Keys that some node had left behind when it began, since another one has them too.
+    pub(super) spared: Vec<ReservationKey>,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +54,7 @@ impl Running {
             is_orphan: false,
             mishaps: 0,
             meddlings: 0,
+            spared: Vec::new(),
         };
         running.collect();
         running

@@ -23,7 +23,7 @@ use super::ending::is_unclear;
 use super::machine::{Machine, Running};
 use super::op::{Link, Op, Shown};
 use super::reference::{Candidate, Course, Held};
-use super::stage::World;
+use super::stage::{PathSlot, World};
 use crate::limits::RESUME_PATIENCE;
 use crate::outcome::Outcome;
 use crate::request::Request;
@@ -173,14 +173,16 @@ impl World {
     }
 
     /// Whether a reservation of all registrants is kept by what commands have left behind on paths
-    /// that are away: they said so.
+    /// that are away: they said so, or had to spare another node's.
     fn is_kept_by_remnants(&self) -> bool {
         let is_shared = |held: Reservation| held.reservation_type.is_all_registrants();
         let is_remnant = |nexus: &Nexus| {
-            let mut nodes = (0..self.nodes.len()).filter(|node| self.nodes[*node].may_leak);
-            nodes.any(|node| {
-                let paths = self.nodes[node].paths.iter().enumerate();
-                let mut away = paths.filter(|(_, slot)| !slot.is_active);
+            (0..self.nodes.len()).any(|node| {
+                let host = &self.nodes[node];
+                let paths = host.paths.iter().enumerate();
+                let is_left =
+                    |slot: &PathSlot| !slot.is_active && (host.may_leak || slot.is_spared);
+                let mut away = paths.filter(|(_, slot)| is_left(slot));
                 away.any(|(path, _)| self.setting.nexus(node, path) == nexus)
             })
         };
@@ -276,9 +278,11 @@ impl World {
         running: &Running,
     ) -> Result<(), Box<Violation>> {
         let answers = self.reference.answers(node);
-        let course = match running.meddlings {
-            0 => Course::Alone,
-            _ => Course::Overtaken,
+        let course = Course {
+            is_overtaken: running.meddlings > 0,
+            is_disturbed: running.mishaps > 0,
+            meets_remnant: matches!(request, Request::Preempt(preempt)
+                if running.spared.contains(&preempt.victim)),
         };
         let ended = Some((outcome, course));
         self.reference.end(node, ended, request, &self.setting);
@@ -303,11 +307,13 @@ impl World {
 
     fn is_excusable(&self, node: usize, outcome: &Outcome) -> bool {
         // One that could never be settled must not carry anything.
-        let is_up = |path: &super::stage::PathSlot| path.link == Link::Up && path.is_active;
+        let is_up = |path: &PathSlot| path.link == Link::Up && path.is_active;
         match outcome {
             Outcome::NoUsablePath | Outcome::Unreachable { .. } => {
                 !self.nodes[node].paths.iter().any(is_up)
             }
+            // Of two nodes with one key neither can preempt the other's registrations with its own.
+            Outcome::HolderUnreachable { key, .. } => self.is_shared_key(node, *key),
             // What a takeover had freed was given to another node's registrations.
             Outcome::Incomplete { .. } => self.setting.profile.max_registrants.is_some(),
             _ => false,
@@ -342,6 +348,7 @@ impl World {
             return Err(self.broken(promise, why));
         }
         self.reference = reference;
+        self.note_spared();
         self.check_collateral()?;
         self.note_rest();
         Ok(())
@@ -383,7 +390,9 @@ impl World {
                 (true, _, Some(_)) => Promise::NoLostIo,
                 (true, _, None) => Promise::NoStolenIo,
                 (false, Some(key), _)
-                    if !self.nodes[node].may_leak && !self.is_shared_key(node, key) =>
+                    if !self.nodes[node].may_leak
+                        && !slot.is_spared
+                        && !self.is_shared_key(node, key) =>
                 {
                     Promise::NoLeakedKeys
                 }
@@ -407,6 +416,40 @@ impl World {
             .any(|other| {
                 (0..self.setting.paths(other)).any(|path| self.path_key(other, path) == Some(key))
             })
+    }
+
+    /// What was left on a path since another node has the same key: nobody comes back for it
+    /// before the path does.
+    fn note_spared(&mut self) {
+        for node in 0..self.nodes.len() {
+            let mut candidates = self.reference.candidates().iter();
+            let expected = candidates
+                .next()
+                .and_then(|first| first.key(node, &self.setting));
+            for path in 0..self.nodes[node].paths.len() {
+                let found = self
+                    .path_key(node, path)
+                    .filter(|key| Some(*key) != expected);
+                let is_left = |key| {
+                    let slot = &self.nodes[node].paths[path];
+                    !slot.is_active && (slot.is_spared || self.is_shared_key(node, key))
+                };
+                self.nodes[node].paths[path].is_spared = found.is_some_and(is_left);
+            }
+        }
+    }
+
+    /// The keys that were left so.
+    pub(super) fn spared_keys(&self) -> Vec<ReservationKey> {
+        let nodes = self.nodes.iter().enumerate();
+        let paths = nodes.flat_map(|(node, host)| {
+            let paths = host.paths.iter().enumerate();
+            let spared = paths.filter(|(_, slot)| slot.is_spared);
+            spared.map(move |(path, _)| (node, path))
+        });
+        paths
+            .filter_map(|(node, path)| self.path_key(node, path))
+            .collect()
     }
 
     fn path_key(&self, node: usize, path: usize) -> Option<ReservationKey> {

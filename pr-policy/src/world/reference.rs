@@ -8,9 +8,9 @@
 //!   registration that the first one has given up while the reservation stands. It is what an
 //!   administrator would do with two commands, and another node may act between them.
 //! * Paths follow one after the other, so that a preemption may find a node half registered, half
-//!   not ([`Course::Overtaken`]). The one who preempts is told that it was there; the node itself
-//!   that its command was done. On one disk only one of both can be. What counts is that the node
-//!   is registered nowhere in the end, and that is judged at rest.
+//!   not ([`Course::is_overtaken`]). The one who preempts is told that it was there; the node
+//!   itself that its command was done. On one disk only one of both can be. What counts is that the
+//!   node is registered nowhere in the end, and that is judged at rest.
 
 use alloc::vec::Vec;
 
@@ -47,12 +47,14 @@ enum Pending {
 }
 
 /// How a command went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Course {
-    /// No other node ran a command meanwhile.
-    Alone,
-    /// One did.
-    Overtaken,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Course {
+    /// Another node ran a command meanwhile.
+    pub(super) is_overtaken: bool,
+    /// Something else went wrong.
+    pub(super) is_disturbed: bool,
+    /// It was about what a command had to leave behind: one disk has none of that.
+    pub(super) meets_remnant: bool,
 }
 
 /// What the reference says about one reservation.
@@ -114,11 +116,15 @@ impl Reference {
     ) {
         if let Some((outcome, course)) = outcome {
             let is_gone = |candidate: &Candidate| {
-                course == Course::Overtaken && candidate.key(node, setting).is_none()
+                course.is_overtaken && candidate.key(node, setting).is_none()
             };
             self.candidates.retain(|candidate| {
                 candidate.allows(node, outcome, request)
                     || is_gone(candidate) && candidate.allows_overtaken(node, outcome, request)
+                    || is_gone(candidate)
+                        && course.is_disturbed
+                        && candidate.allows_unheard(node, outcome, request)
+                    || course.meets_remnant && candidate.allows_remnant(node, outcome)
             });
         }
         for candidate in &mut self.candidates {
@@ -287,6 +293,21 @@ impl Candidate {
             }
             _ => false,
         }
+    }
+
+    /// Whether a command without an answer may end so if another node came between: REGISTER AND
+    /// MOVE that unregisters finds the sender gone and the receiver's node holding, which is what
+    /// it asked for.
+    fn allows_unheard(&self, node: usize, outcome: &Outcome, request: &Request) -> bool {
+        let leaves = matches!(request, Request::RegisterAndMove(moved) if moved.unregister);
+        let is_conflict = self.executed(node) == Some(AnswerClass::Conflict);
+        leaves && is_conflict && *outcome == Outcome::Done
+    }
+
+    /// Whether a preemption may end so that removes what this node had to leave behind.
+    fn allows_remnant(&self, node: usize, outcome: &Outcome) -> bool {
+        let is_conflict = self.executed(node) == Some(AnswerClass::Conflict);
+        is_conflict && *outcome == Outcome::Done
     }
 
     fn allows(&self, node: usize, outcome: &Outcome, request: &Request) -> bool {

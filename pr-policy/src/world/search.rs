@@ -211,6 +211,7 @@ impl World {
                     slot.link,
                     slot.is_active,
                     slot.trust,
+                    slot.is_spared,
                     key,
                     is_holder,
                     is_known,
@@ -222,6 +223,7 @@ impl World {
             }
             let record = &host.record;
             let remembered = (record.exists, record.key, record.aptpl, record.holding);
+            let cut_off = host.journal.is_some().then_some(host.before);
             let candidates: Vec<_> = self
                 .reference
                 .candidates()
@@ -233,7 +235,7 @@ impl World {
                     )
                 })
                 .collect();
-            (paths, remembered, candidates)
+            (paths, remembered, cut_off, candidates)
         };
         let nodes: Vec<_> = (0..self.nodes.len()).map(node_look).collect();
         let held = self

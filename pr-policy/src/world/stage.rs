@@ -44,6 +44,8 @@ pub(super) struct Node {
     pub(super) journal: Option<Op>,
     /// What the journal says of the registrations that there were before.
     pub(super) before: Option<Before>,
+    /// How often it was tried to complete that, in vain.
+    pub(super) recoveries: u8,
     pub(super) running: Option<Box<Running>>,
     /// What the journal tells of unregistered, and other nodes have stepped in before it was cut
     /// off.
@@ -68,6 +70,8 @@ pub(super) struct PathSlot {
     pub(super) is_unchecked: bool,
     pub(super) trust: Trust,
     pub(super) tries: u8,
+    /// It was left registered since another node has the same key.
+    pub(super) is_spared: bool,
 }
 
 /// Whether a node goes on.
@@ -90,6 +94,7 @@ impl World {
             is_unchecked: false,
             trust: Trust::Trusted,
             tries: 0,
+            is_spared: false,
         };
         let node = |number| Node {
             paths: (0..setting.paths(number)).map(|_| slot.clone()).collect(),
@@ -97,6 +102,7 @@ impl World {
             is_suspended: false,
             journal: None,
             before: None,
+            recoveries: 0,
             running: None,
             is_overtaken: false,
             is_joining: false,
@@ -188,7 +194,7 @@ impl World {
         if host.running.is_some() {
             return None;
         }
-        if host.journal.is_some() {
+        if host.journal.is_some() && host.is_recovery_due() {
             return Some(Op::Recover { node });
         }
         let is_due = |slot: &PathSlot| slot.link == Link::Up && slot.is_unchecked;
@@ -199,6 +205,12 @@ impl World {
         let suspect = paths.clone().position(is_suspect);
         let path = suspect.or_else(|| paths.position(is_due))?;
         Some(Op::Check { node, path })
+    }
+
+    /// Whether what a crash cut off is still in a node's journal.
+    #[must_use]
+    pub fn is_cut_off(&self, node: usize) -> bool {
+        self.nodes[node].journal.is_some()
     }
 
     /// What could go wrong with the next action of a node.
@@ -300,7 +312,11 @@ impl World {
         };
         let transaction = Transaction::new(request.clone(), self.snapshot(node), options);
         let machine = Machine::Transaction(Box::new(transaction));
-        self.nodes[node].running = Some(Box::new(Running::new(op, machine)));
+        let running = Running {
+            spared: self.spared_keys(),
+            ..Running::new(op, machine)
+        };
+        self.nodes[node].running = Some(Box::new(running));
     }
 
     fn options(&self, request: &Request) -> Options {
@@ -439,6 +455,8 @@ impl World {
         let was_up = slot.link == Link::Up;
         slot.link = link;
         slot.tries = 0;
+        self.nodes[node].recoveries = 0;
+        let slot = &mut self.nodes[node].paths[path];
         if link != Link::Up {
             slot.is_active = false;
         } else if !was_up {
@@ -470,6 +488,7 @@ impl World {
             host.paths[*path].trust = machine.trust();
         }
         host.is_overtaken |= running.meddlings > 0 && is_unregister(&running.op);
+        host.recoveries = 0;
         if host.journal.is_none() {
             host.before = running.machine.before();
             host.journal = Some(running.op);

@@ -190,6 +190,7 @@ fn after_a_crash() {
         world.snapshot.before = Some(Before {
             registrations: 2,
             generation: 6,
+            key: None,
         });
         world
     };
@@ -202,7 +203,7 @@ fn after_a_crash() {
             recovering(world).registrants(&[&[(1, 0xa, 5), (2, 0xa, 0), (0xbb, 0xb, 0)]])
         })
         .with(
-            "it was not, the other node held before",
+            "it was, and nothing but the journal says that this node held",
             alive,
             move |world| {
                 let mut world =

@@ -1,6 +1,8 @@
 //! The policy in a world of nodes, paths and faults: small histories, all of them, and proof
 //! that the checker finds mistakes. `cargo xtask check` goes much further.
 
+mod twice;
+
 use std::rc::Rc;
 
 use pr_policy::Mutation;
