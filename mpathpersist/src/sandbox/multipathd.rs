@@ -13,6 +13,7 @@ use super::san::{Condition, InMap};
 use super::{Node, SandboxError};
 use crate::custody::{Custody, Verdict};
 use crate::daemon::Daemon;
+use crate::device::Device;
 use crate::host::Host;
 use crate::run::Failure;
 
@@ -71,6 +72,11 @@ impl Node {
             reason: error.to_string(),
         };
         let map = (returning.wwid.as_str(), returning.map_name.as_str());
+        let device = Device::open(host, &returning.map_name);
+        let recovered = device.and_then(|mut device| device.recover(LOCK_PATIENCE));
+        if let Err(failure) = recovered {
+            return Ok(format!("kept out: {failure}"));
+        }
         let mut custody =
             Custody::take(host, map, Some(returning.map), LOCK_PATIENCE).map_err(refused)?;
         let settled = custody

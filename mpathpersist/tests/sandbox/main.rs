@@ -7,6 +7,7 @@
     reason = "tests may panic"
 )]
 mod commands;
+mod cut_off;
 mod damage;
 mod dry_run;
 mod mistakes;

@@ -1,6 +1,7 @@
 //! The engine without a host: what is found and checked goes in by hand, orders come out.
 
 mod failback;
+mod leftovers;
 mod looking;
 mod maps;
 
@@ -484,28 +485,6 @@ fn a_client_waits_for_the_end_of_the_work() {
     assert_eq!(receiver.try_recv(), Ok(Reply::Ok));
     let unknown = stage.ask(Command::Map(Verb::Reload, "nobody".to_owned()));
     assert!(matches!(unknown, Some(Reply::Fail { .. })), "{unknown:?}");
-}
-
-#[test]
-fn a_leftover_is_recovered_before_anything_else() {
-    let mut stage = Stage::new(2, PrStatus::Set);
-    stage.handle(Event::LockReleased {
-        stem: WWID.to_owned(),
-    });
-    let tasks = stage.tasks();
-    let is_books =
-        |task: &Task| matches!(task, Task::Read(ReadOrder::Books { wwid, .. }) if wwid == WWID);
-    assert!(tasks.iter().any(is_books), "{tasks:?}");
-    let books = BooksRead {
-        has_leftover: true,
-        ..stage.books()
-    };
-    stage.handle(Event::BooksRead(Box::new(books)));
-    let order = stage.order();
-    assert_eq!(order.recover, Recover::First);
-    stage.carry_out(&order, Verdict::Kept);
-    let orders = stage.orders();
-    assert!(orders.iter().all(|order| order.recover == Recover::Nothing));
 }
 
 #[test]

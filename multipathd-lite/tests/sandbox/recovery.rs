@@ -1,7 +1,10 @@
 //! Daemons that are killed, and what killed commands leave behind.
 use std::time::Duration;
 
+use mpath_state::StoredKey;
+use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::{Intent, RecordDir};
+use scsi_pr::ReservationKey;
 
 use crate::node::San;
 
@@ -75,19 +78,59 @@ fn what_was_left_behind_before_the_daemon_is_completed_when_it_starts() {
     assert!(table.contains("no reservation"), "{table}");
 }
 
+/// It cannot be completed while no path is there. The first one that returns has the old key, and
+/// would be told to go by what the record says: that is not looked at before.
+#[test]
+fn a_change_of_key_that_was_cut_off_comes_before_the_paths_that_return() {
+    let san = San::with_reservation("--paths 2");
+    leave_a_change_of_key(&san);
+    san.sandbox("offline", "alice", "sda");
+    san.sandbox("offline", "alice", "sdb");
+    let mut alice = san.daemon("alice");
+    alice.until("and could not be completed");
+    assert!(journal(&san).exists());
+    san.sandbox("up", "alice", "sdb");
+    alice.until("sdb [8:16] reinstated");
+    assert!(!journal(&san).exists());
+    san.sandbox("up", "alice", "sda");
+    alice.until("sda [8:0] reinstated");
+    assert_eq!(san.row("alice"), "alice a4 ● a4 reads and writes");
+    assert_eq!(san.ask("alice", "getprkey map mpatha"), "0xa4\n");
+}
+
 fn journal(san: &San) -> std::path::PathBuf {
     RecordDir::journal_path(&san.at("alice").join("run"), WWID).unwrap()
 }
 
 /// As `mpathpersist` would leave it, if it were killed before it sent anything.
 fn leave_a_release(san: &San) {
+    let arguments = r#"{"action":"release","key":161,"reservation_type":5}"#;
+    leave(san, [("arguments", arguments)]);
+}
+
+/// The same of a change of key from 0xa1 to 0xa4, killed after the first path.
+fn leave_a_change_of_key(san: &San) {
+    san.sandbox("disk", "alice", "-o -G -K a1 -S a4 sda");
+    let key = StoredKey {
+        key: ReservationKey(0xa4),
+        aptpl: false,
+    };
+    let keys = PrKeysFile::new(san.at("alice").join("prkeys"));
+    keys.set(WWID, key).unwrap();
+    let arguments = r#"{"action":"register","new_key":164,"aptpl":false,"all_tg_pt":false}"#;
+    let before = r#"{"registrations":2,"generation":2,"key":161}"#;
+    leave(san, [("arguments", arguments), ("before", before)]);
+}
+
+fn leave<const COUNT: usize>(san: &San, extra: [(&str, &str); COUNT]) {
     let lock = RecordDir::new(san.at("alice").join("run"));
     // A process that another test is just starting may still have a copy of what was open here when
     // the lock was taken last.
     let lock = lock.lock(WWID, Duration::from_secs(10)).unwrap();
     let mut intent = Intent::new("mpathpersist");
-    let arguments = r#"{"action":"release","key":161,"reservation_type":5}"#;
-    let arguments = serde_json::from_str(arguments).unwrap();
-    intent.extra.insert("arguments".to_owned(), arguments);
+    for (name, value) in extra {
+        let value = serde_json::from_str(value).unwrap();
+        intent.extra.insert(name.to_owned(), value);
+    }
     lock.journal().write(&intent).unwrap();
 }
