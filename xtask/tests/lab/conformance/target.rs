@@ -1,10 +1,15 @@
 //! A logical unit of the kernel's target, with nexuses over which nobody else sends anything.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-use dm_multipath::sys::sg::{SgCommand, SgData, SgWorker, wait};
+use dm_multipath::sys::sg::{
+    Nursery, ResidentWorker, SgCommand, SgData, SgError, SgReply, SgWorker, wait,
+};
+use nix::poll::{PollFd, PollFlags, poll};
 use scsi_pr::device_server::{LogicalUnit, Nexus, Profile};
 use scsi_pr::{InAction, ReadFullStatus, ReadKeys, ReservationKey, Sense, Status, TransportId};
 use xtask::error::{Error, Result};
@@ -14,12 +19,52 @@ use super::answer::Answer;
 use super::random::Random;
 use super::step::Step;
 
+/// Commands give up after half of that.
+const PATIENCE_MS: u16 = 60_000;
+
 /// A LUN of the kernel's, and the nexuses to it.
 pub(super) struct Target {
     pub(super) nexuses: Vec<Link>,
     pub(super) fabric: Fabric,
+    reader: RefCell<Reader>,
     /// Takes everything away when it is dropped.
     _lun: guest::Lun,
+}
+
+/// A process for commands that send no data: one for each of them is most of what they cost.
+struct Reader {
+    worker: ResidentWorker,
+    _nursery: Nursery,
+}
+
+impl Reader {
+    /// Bytes that it can read at once.
+    const MOST: usize = 8192;
+
+    fn new() -> Result<Self> {
+        let nursery = Nursery::spawn().map_err(Error::unexpected)?;
+        Ok(Self {
+            worker: nursery.worker().map_err(Error::unexpected)?,
+            _nursery: nursery,
+        })
+    }
+
+    fn ask(&mut self, node: &Path, command: &SgCommand) -> Result<SgReply> {
+        let sent = self.worker.send(node, command);
+        sent.map_err(Error::unexpected)?;
+        let mut waiting = [PollFd::new(self.worker.as_fd(), PollFlags::POLLIN)];
+        poll(&mut waiting, PATIENCE_MS).map_err(Error::unexpected)?;
+        let answered = self.worker.receive();
+        let answered = answered.unwrap_or(Err(SgError::Unanswered));
+        answered.map_err(Error::unexpected)
+    }
+}
+
+fn send_apart(node: &Path, command: &SgCommand) -> Result<SgReply> {
+    let worker = SgWorker::spawn(node, command).map_err(Error::unexpected)?;
+    let patience = Duration::from_millis(PATIENCE_MS.into());
+    wait(&[&worker], Some(patience)).map_err(Error::unexpected)?;
+    worker.finish().map_err(Error::unexpected)
 }
 
 /// One nexus: how to send over it, and how the target calls it.
@@ -45,6 +90,7 @@ impl Target {
         let mut target = Self {
             nexuses: nexuses.into_iter().map(unknown).collect(),
             fabric,
+            reader: RefCell::new(Reader::new()?),
             _lun: lun,
         };
         target.identify()?;
@@ -158,13 +204,12 @@ impl Target {
         };
         let lost = |what: &dyn fmt::Display| Error::unexpected(format!("{step}: {what}"));
         let node = nexus.sg()?;
-        let worker = SgWorker::spawn(Path::new(&node), &command).map_err(|e| lost(&e))?;
-        let patience = Some(Duration::from_secs(60));
-        let done = wait(&[&worker], patience).map_err(|error| lost(&error))?;
-        if done.is_empty() {
-            return Err(lost(&"no answer"));
-        }
-        let reply = worker.finish().map_err(|error| lost(&error))?;
+        let node = Path::new(&node);
+        let reply = match step.data_out.is_empty() && step.data_in <= Reader::MOST {
+            true => self.reader.borrow_mut().ask(node, &command),
+            false => send_apart(node, &command),
+        };
+        let reply = reply.map_err(|error| lost(&error))?;
         if reply.host_status != 0 {
             return Err(lost(&format!("host status {:#x}", reply.host_status)));
         }
