@@ -93,6 +93,16 @@ impl Look {
         }
     }
 
+    /// What it waits for, or how it ended, in one word.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        match self.step {
+            Step::Reading(_) => "Reading",
+            Step::Seen(_) => "Seen",
+            Step::Failed(_) => "Failed",
+        }
+    }
+
     /// Whether there is nothing left to do.
     #[must_use]
     pub fn is_over(&self) -> bool {

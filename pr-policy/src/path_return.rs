@@ -18,7 +18,8 @@
 //!   after a return that was cut off: Vouching ─► Validating
 //! ```
 //!
-//! The machine is driven like a [`Transaction`](crate::Transaction), under the map's lock.
+//! `docs/path_return.dot` has every step. The machine is driven like a
+//! [`Transaction`](crate::Transaction), under the map's lock.
 
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -9,6 +9,8 @@ mod graph;
 #[cfg(test)]
 mod growing;
 #[cfg(test)]
+mod looks;
+#[cfg(test)]
 mod moving;
 #[cfg(test)]
 mod narrate;
@@ -19,6 +21,8 @@ mod path_return;
 mod properties;
 #[cfg(test)]
 mod remnants;
+#[cfg(test)]
+mod returns;
 #[cfg(test)]
 mod states;
 #[cfg(test)]

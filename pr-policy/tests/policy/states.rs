@@ -12,7 +12,7 @@ use pr_policy::{
     Action, Answer, Command, Event, Options, PathState, Request, Success, Ticket, Transaction,
     VictimCommands,
 };
-use scsi_pr::{InAction, ReadKeys, ReadReservation};
+use scsi_pr::InAction;
 
 use crate::narrate::{self, clear, preempt, read, register, release, reserve};
 use crate::world::{self, Registrant};
@@ -660,25 +660,15 @@ impl Seen {
             registrants,
         })
     }
-
-    fn encode(&self, action: InAction) -> Vec<u8> {
-        match action {
-            InAction::READ_KEYS => {
-                let keys = self.registrants.iter().map(|found| narrate::key(found.key));
-                ReadKeys::new(self.generation, keys.collect()).encode()
-            }
-            InAction::READ_RESERVATION => {
-                let found = world::held_by(&self.registrants);
-                ReadReservation::new(self.generation, found).encode()
-            }
-            _ => world::full_status(self.generation, &self.registrants),
-        }
-    }
 }
 
 fn reading(command: &Command, word: &str, paths: usize) -> Option<Answer> {
     match command {
-        Command::In(cdb) => Some(world::good(Seen::of(word, paths)?.encode(cdb.action))),
+        Command::In(cdb) => {
+            let seen = Seen::of(word, paths)?;
+            let data = world::response(cdb.action, seen.generation, &seen.registrants);
+            Some(world::good(data))
+        }
         Command::Out { .. } => None,
     }
 }

@@ -528,8 +528,22 @@ pub(crate) fn held_by(registrants: &[Registrant]) -> Option<Reservation> {
     })
 }
 
+/// What a device with these registrations answers to a read.
+pub(crate) fn response(action: InAction, generation: u32, registrants: &[Registrant]) -> Vec<u8> {
+    match action {
+        InAction::READ_KEYS => {
+            let keys = registrants.iter().map(|found| narrate::key(found.key));
+            ReadKeys::new(generation, keys.collect()).encode()
+        }
+        InAction::READ_RESERVATION => {
+            ReadReservation::new(generation, held_by(registrants)).encode()
+        }
+        _ => full_status(generation, registrants),
+    }
+}
+
 /// READ FULL STATUS of these.
-pub(crate) fn full_status(generation: u32, registrants: &[Registrant]) -> Vec<u8> {
+fn full_status(generation: u32, registrants: &[Registrant]) -> Vec<u8> {
     let descriptor = |found: &Registrant| FullStatusDescriptor {
         key: ReservationKey(found.key),
         all_tg_pt: false,
