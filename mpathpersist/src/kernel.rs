@@ -253,7 +253,15 @@ impl Hands for KernelHands<'_> {
         let apart = Apart::start(|| self.critical_section(ticket, transaction))?;
         let pid = apart.id();
         let log = apart.wait(patience).map_err(|error| {
-            let text = format!("process {pid}, which has the map suspended, does not end: {error}");
+            let text = match error.kind() {
+                io::ErrorKind::TimedOut => {
+                    format!("process {pid}, which has the map suspended, does not end: {error}")
+                }
+                _ => format!(
+                    "the map was not suspended: the process that was to do it could not lock its \
+                     memory or leave the session: {error}"
+                ),
+            };
             io::Error::new(error.kind(), text)
         })?;
         if event_log::replay(&log, transaction).is_none() || log.is_empty() {

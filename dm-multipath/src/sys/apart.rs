@@ -30,7 +30,7 @@ use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
 };
 use nix::sys::time::TimeVal;
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2, setsid};
 
 /// A child at work.
@@ -48,6 +48,13 @@ impl Apart {
     /// # Errors
     /// There is no memory, process or descriptor left.
     pub fn start(work: impl FnOnce() -> Vec<u8>) -> io::Result<Self> {
+        Self::start_behind(shield, work)
+    }
+
+    fn start_behind(
+        shield: fn() -> io::Result<()>,
+        work: impl FnOnce() -> Vec<u8>,
+    ) -> io::Result<Self> {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
         // SAFETY: the child calls only what glibc makes safe after a fork (its allocator
         // included) and leaves with `_exit` below, never returning into the caller.
@@ -60,12 +67,16 @@ impl Apart {
                 drop(reader);
                 // A panic must not unwind into the caller's frames: there, the child would go on
                 // as a second copy of the parent.
-                let work = AssertUnwindSafe(|| shield().map(|()| work()).unwrap_or_default());
-                let result = catch_unwind(work).unwrap_or_default();
+                let work = AssertUnwindSafe(|| shield().map(|()| work()));
+                let (result, status) = match catch_unwind(work) {
+                    Ok(Ok(result)) => (result, 0),
+                    Ok(Err(error)) => (Vec::new(), error.raw_os_error().unwrap_or(libc::EIO)),
+                    Err(_) => (Vec::new(), 0),
+                };
                 let _ = File::from(writer).write_all(&result);
                 // SAFETY: ends the process; the parent's destructors and exit handlers are not
                 // this child's to run.
-                unsafe { libc::_exit(0) }
+                unsafe { libc::_exit(status) }
             }
         }
     }
@@ -76,10 +87,11 @@ impl Apart {
         self.pid.as_raw().unsigned_abs()
     }
 
-    /// What `work` returned; nothing if the child could not be shielded, panicked, or died.
+    /// What `work` returned; nothing if the child panicked, or died.
     ///
     /// # Errors
-    /// `TimedOut`: it did not end within `patience`, and goes on.
+    /// `TimedOut`: it did not end within `patience`, and goes on. Otherwise `work` was not begun:
+    /// the child could not be made independent of the map.
     pub fn wait(mut self, patience: Duration) -> io::Result<Vec<u8>> {
         let deadline = Instant::now() + patience;
         let mut result = Vec::new();
@@ -93,8 +105,18 @@ impl Apart {
                 Err(error) => return Err(error),
             }
         }
-        while waitpid(self.pid, None) == Err(Errno::EINTR) {}
-        Ok(result)
+        let ended = loop {
+            match waitpid(self.pid, None) {
+                Err(Errno::EINTR) => {}
+                ended => break ended,
+            }
+        };
+        match ended {
+            Ok(WaitStatus::Exited(_, errno)) if errno != 0 => {
+                Err(io::Error::from_raw_os_error(errno))
+            }
+            _ => Ok(result),
+        }
     }
 
     fn await_readable(&self, deadline: Instant) -> io::Result<()> {
@@ -208,12 +230,23 @@ mod tests {
         let apart = Apart::start(|| {
             let session = nix::unistd::getsid(None).unwrap() == nix::unistd::getpid();
             let deaf = SigSet::thread_get_mask().unwrap().contains(Signal::SIGTERM);
-            vec![u8::from(session), u8::from(deaf)]
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
+            let locked = locked.is_some_and(|size| size.trim() != "0 kB");
+            vec![u8::from(session), u8::from(deaf), u8::from(locked)]
         });
         assert_eq!(
             apart.unwrap().wait(Duration::from_secs(20)).unwrap(),
-            [1, 1]
+            [1, 1, 1]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_shielded_is_not_begun() {
+        let refuse = || Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        let apart = Apart::start_behind(refuse, || vec![1]).unwrap();
+        let error = apart.wait(Duration::from_secs(20)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
     }
 
     #[test]
