@@ -58,9 +58,6 @@ pub(super) fn change(
 ) -> State {
     job.before_change = census.map(|census| census.standing(&register, job));
     job.effects.shared_with = census.and_then(|census| census.stranger(register.new_key, job));
-    if let Some(port) = census.and_then(Census::holding_port) {
-        job.spare_holder(port, &register);
-    }
     Piloting::start(register, job, courier)
 }
 

@@ -16,10 +16,7 @@ pub enum Exclusion {
     /// Another node preempts one that holds the reservation and changes its key: the device
     /// changes one nexus at a time, and the holder may have the other of the two keys then. So
     /// there is no reservation to take, although a path has the key (P1). What follows from that
-    /// breaks others (P2, P3). The holder changes last, so that whoever preempts the old key hits
-    /// it. What is left: the new key, before the command that makes it known is done; the old one
-    /// where a path out of reach has it; and paths of one initiator port, of which the device does
-    /// not say to the host which one holds.
+    /// breaks others (P2, P3).
     TakingFromHolderDuringChange,
     /// Another node shuts this one out while it registers, and beside that an answer is lost while
     /// a path out of reach has a registration, or a path dies afterwards. Each alone is dealt with.
@@ -93,13 +90,7 @@ impl Exclusion {
         let registers = matches!(request, Request::Register(_)) && !unregisters;
         match self {
             Self::TakingFromHolderDuringChange => {
-                let is_old = world.is_preemption_of_old_key(node, fault)
-                    && !world.has_registered_dead_path(node)
-                    && world.setting().wiring != Wiring::OneInitiator;
-                registers
-                    && !is_old
-                    && world.is_preemption_of(node, fault)
-                    && world.misses_holder(node, fault)
+                registers && world.is_preemption_of(node, fault) && world.misses_holder(node, fault)
             }
             Self::SecondFaultWhenTaken => {
                 let is_mishap = !matches!(fault, Fault::Meddle { .. } | Fault::Crash);
