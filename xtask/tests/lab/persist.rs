@@ -115,15 +115,21 @@ impl Stage {
 
     /// Whether the other node can write a block.
     pub(crate) fn can_other_write(&self) -> Result<bool> {
-        // Takes the unit attentions, so that a failure is the reservation's.
-        self.other.witness().read_keys()?;
-        let to = format!("of={}", self.other.sg()?);
-        Ok(run("sg_dd", ["if=/dev/zero", &to, "bs=512", "count=1"])?.code() == 0)
+        can_write(&self.other)
     }
 }
 
+/// Whether the target takes a block by this nexus.
+pub(crate) fn can_write(nexus: &Nexus) -> Result<bool> {
+    // Takes the unit attentions, so that a failure is the reservation's.
+    nexus.witness().read_keys()?;
+    let to = format!("of={}", nexus.sg()?);
+    Ok(run("sg_dd", ["if=/dev/zero", &to, "bs=512", "count=1"])?.code() == 0)
+}
+
 impl State {
-    /// Reads the full status by the other node's nexus.
+    /// Reads the full status by the other node's nexus. Each registration that is listed must be
+    /// one of these paths' or the other node's: a key that is left elsewhere is an error.
     pub(crate) fn read(paths: &[Nexus], other: &Nexus) -> Result<Self> {
         let status = other.witness().read_full_status()?;
         let by = |nexus: &Nexus| {
@@ -139,11 +145,19 @@ impl State {
             by_them: is_holder(other),
             reservation_type: holder.reservation_type.unwrap_or_default(),
         });
-        Ok(Self {
+        let state = Self {
             ours: paths.iter().map(|path| key(by(path))).collect(),
             theirs: key(by(other)),
             held,
-        })
+        };
+        let keys = state.ours.iter().chain([&state.theirs]);
+        let expected = keys.filter(|key| **key != NONE).count();
+        if status.len() != expected {
+            return Err(Error::unexpected(format!(
+                "{expected} registrations are accounted for, not these: {status:#?}"
+            )));
+        }
+        Ok(state)
     }
 }
 
@@ -181,3 +195,19 @@ pub(crate) fn is_suspended(map: &str) -> Result<bool> {
 /// A block that udev does not read when it looks at a disk: whoever writes a block waits for
 /// those who just read it, perhaps through a path that does not answer.
 const SEEK: &str = "seek=600";
+
+/// What all these scenarios rely on: a key is found also where none of them looks.
+#[test]
+fn a_registration_that_nobody_expects_is_found() -> Result {
+    let lab = Lab::shared("stray")?;
+    let mut stage = Stage::new(&lab, Fabric::Loop, 1)?;
+    stage.done("-G -S a")?;
+    assert_eq!(stage.keys()?, [OURS]);
+    let stray = stage.lun.add_nexuses(2, 1)?.remove(0).witness();
+    stray.register_and_ignore(OURS)?;
+    let found = stage.state();
+    assert!(found.is_err(), "{found:?}");
+    stray.register_and_ignore(NONE)?;
+    assert_eq!(stage.keys()?, [OURS]);
+    Ok(())
+}
