@@ -6,6 +6,12 @@
 //! in: while such a reservation stands, a map with several paths can be written through one of
 //! them at most, and not at all while that one is away. So there only what the commands do is
 //! compared, and that writing is possible again once the reservation is gone.
+//!
+//! Under the other types, whoever writes through the map all the while must not notice anything if
+//! one disk lets this node write before the command and after it. It does not, and so nothing is
+//! said about writes on the way, where a command leaves this node unregistered while a reservation
+//! stands: it unregisters under types 7 and 8, which the other node goes on holding, or moves the
+//! reservation away.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,11 +20,11 @@ use std::time::Duration;
 use xtask::error::Result;
 use xtask::guest::{Answer, Fabric, Lab, Lun, Nexus, Witness, Writer, Written, run, tell};
 
-use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS, transport_id};
+use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS, can_write, transport_id};
 
 /// How the holder goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loss {
+pub(crate) enum Loss {
     /// Its device is offline.
     Offline,
     /// Its device is removed from the kernel; the map still names it.
@@ -141,6 +147,16 @@ fn deleted_under_write_exclusive() -> Result {
 }
 
 #[test]
+fn deleted_under_exclusive_access() -> Result {
+    check("deleted3", Loss::Deleted, 3)
+}
+
+#[test]
+fn silent_under_write_exclusive() -> Result {
+    check("silent1", Loss::Silent, 1)
+}
+
+#[test]
 fn silent_under_exclusive_access() -> Result {
     check("silent3", Loss::Silent, 3)
 }
@@ -181,9 +197,15 @@ fn check_acts(acts: &[Act], name: &str, loss: Loss, kind: u8) -> Result {
     let mut reference = None;
     let mut longest = Duration::ZERO;
     for act in acts.iter().copied() {
-        let expected = expected(&lab, &mut reference, act, kind)?;
-        let (found, written) = play(&stage, &receiver, loss, act, kind)?;
-        assert_eq!(found, expected, "{loss:?}, {act:?}, type {kind}");
+        let (expected, is_admitted) = expected(&lab, &mut reference, act, kind)?;
+        let scene = Scene {
+            loss,
+            act,
+            kind,
+            is_admitted,
+        };
+        let (found, written) = scene.play(&stage, &receiver)?;
+        assert_eq!(found, expected, "{scene:?}");
         longest = longest.max(written.map_or(Duration::ZERO, |written| written.longest));
     }
     if !longest.is_zero() {
@@ -194,9 +216,10 @@ fn check_acts(acts: &[Act], name: &str, loss: Loss, kind: u8) -> Result {
     Ok(())
 }
 
-/// What one disk does. That depends on nothing else, so it is asked once for all scenarios.
-fn expected(lab: &Lab, disk: &mut Option<Reference>, act: Act, kind: u8) -> Result<Found> {
-    static KNOWN: Mutex<BTreeMap<(Act, u8), Found>> = Mutex::new(BTreeMap::new());
+/// What one disk does, and whether it lets this node write afterwards, as it did before. That
+/// depends on nothing else, so it is asked once for all scenarios.
+fn expected(lab: &Lab, disk: &mut Option<Reference>, act: Act, kind: u8) -> Result<(Found, bool)> {
+    static KNOWN: Mutex<BTreeMap<(Act, u8), (Found, bool)>> = Mutex::new(BTreeMap::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = known().get(&(act, kind)) {
         return Ok(found.clone());
@@ -219,70 +242,81 @@ struct Found {
     held: Option<Held>,
 }
 
-/// Registers, reserves, loses the holder, acts, looks, and puts everything back.
-fn play(
-    stage: &Stage,
-    receiver: &Receiver,
+/// A command while the holder is gone, and what one disk does then.
+#[derive(Debug, Clone, Copy)]
+struct Scene {
     loss: Loss,
     act: Act,
     kind: u8,
-) -> Result<(Found, Option<Written>)> {
-    stage.other.witness().register_and_ignore(THEIRS)?;
-    stage.done("-I -S a")?;
-    stage.done(&format!("-R -K a -T {kind}"))?;
-    let holder = stage.holder()?;
-    let path = &stage.lun.paths()[holder];
-    path_goes(path, loss)?;
-    // What the map has sent to a silent path nobody gets back.
-    let may_write = loss != Loss::Silent && kind >= FIRST_FOR_REGISTRANTS;
-    let start = || Writer::start(stage.map.node(), REST);
-    let writer = may_write.then(start).transpose()?;
-    let words = act.words(kind, receiver);
-    let finished = stage.run(&format!("-o {words}"))?;
-    let state = stage.state()?;
-    let written = writer.map(Writer::stop);
-    let left = state.ours[holder];
-    let living: Vec<u64> = without(&state.ours, holder);
-    let key = living[0];
-    assert!(
-        living.iter().all(|other| *other == key),
-        "{act:?}, type {kind}: {state:?}\n{}{}",
-        finished.stdout,
-        finished.stderr
-    );
-    assert!(
-        left == NONE || left == key,
-        "{act:?}, type {kind} left {left:#x} on the dead path: {state:?}"
-    );
-    let is_in = key != NONE && kind >= FIRST_FOR_REGISTRANTS;
-    let written = written.filter(|_| is_in);
-    if let Some(written) = written {
-        let is_unbroken = written.done > 0 && written.failed == 0 && written.longest < STALL;
-        assert!(is_unbroken, "{act:?}, type {kind}: {written:?}");
-    }
-    if loss == Loss::Silent {
-        stage.map.fail_path(path)?;
-    }
-    if is_in || state.held.is_none() {
-        assert!(stage.can_write()?, "{act:?}, type {kind}: {state:?}");
-    } else if key == NONE {
-        assert!(!stage.can_write()?, "{act:?}, type {kind}: {state:?}");
-    }
-    // Exclusive access would keep the kernel from reading the size of a disk that comes back
-    // without a registration.
-    tidy_up(stage)?;
-    path_returns(stage, path, loss)?;
-    if loss == Loss::Silent {
-        // What the path was sent has been carried out since.
+    /// Whether one disk lets this node write after the command.
+    is_admitted: bool,
+}
+
+impl Scene {
+    /// Registers, reserves, loses the holder, acts, looks, and puts everything back.
+    fn play(self, stage: &Stage, receiver: &Receiver) -> Result<(Found, Option<Written>)> {
+        let Self {
+            loss, act, kind, ..
+        } = self;
+        stage.other.witness().register_and_ignore(THEIRS)?;
+        stage.done("-I -S a")?;
+        stage.done(&format!("-R -K a -T {kind}"))?;
+        let holder = stage.holder()?;
+        let path = &stage.lun.paths()[holder];
+        path_goes(path, loss)?;
+        // What the map has sent to a silent path nobody gets back.
+        let may_write = loss != Loss::Silent && kind >= FIRST_FOR_REGISTRANTS;
+        let start = || Writer::start(stage.map.node(), REST);
+        let writer = may_write.then(start).transpose()?;
+        let finished = stage.run(&format!("-o {}", act.words(kind, receiver)))?;
+        let state = stage.state()?;
+        let written = writer.map(Writer::stop);
+        let left = state.ours[holder];
+        let living: Vec<u64> = without(&state.ours, holder);
+        let key = living[0];
+        let said = format!("{}{}", finished.stdout, finished.stderr);
+        let is_even = living.iter().all(|other| *other == key);
+        assert!(is_even, "{self:?}: {state:?}\n{said}");
+        let is_right = left == NONE || left == key;
+        assert!(
+            is_right,
+            "{self:?} left {left:#x} on the dead path: {state:?}"
+        );
+        let written = written.filter(|_| self.is_admitted);
+        if let Some(written) = written {
+            let is_unbroken = written.done > 0 && written.failed == 0 && written.longest < STALL;
+            assert!(is_unbroken, "{self:?}: {written:?}\n{said}");
+        }
+        if loss == Loss::Silent {
+            stage.map.fail_path(path)?;
+        }
+        self.check_access(stage, &state)?;
+        // Exclusive access would keep the kernel from reading the size of a disk that comes back
+        // without a registration.
         tidy_up(stage)?;
+        path_returns(stage, path, loss)?;
+        if loss == Loss::Silent {
+            // What the path was sent has been carried out since.
+            tidy_up(stage)?;
+        }
+        let found = Found {
+            succeeded: finished.code() == 0,
+            key,
+            theirs: state.theirs,
+            held: state.held,
+        };
+        Ok((found, written))
     }
-    let found = Found {
-        succeeded: finished.code() == 0,
-        key,
-        theirs: state.theirs,
-        held: state.held,
-    };
-    Ok((found, written))
+
+    /// The map lets in whom one disk does; but where one nexus is let in, the map's other paths
+    /// are not.
+    fn check_access(self, stage: &Stage, state: &State) -> Result {
+        let is_one_nexus = self.kind < FIRST_FOR_REGISTRANTS && state.held.is_some();
+        if !(self.is_admitted && is_one_nexus) {
+            assert_eq!(stage.can_write()?, self.is_admitted, "{self:?}: {state:?}");
+        }
+        Ok(())
+    }
 }
 
 fn without(keys: &[u64], at: usize) -> Vec<u64> {
@@ -290,7 +324,7 @@ fn without(keys: &[u64], at: usize) -> Vec<u64> {
     others.map(|(_, key)| *key).collect()
 }
 
-fn path_goes(path: &Nexus, loss: Loss) -> Result {
+pub(crate) fn path_goes(path: &Nexus, loss: Loss) -> Result {
     match loss {
         Loss::Offline => path.set_offline(),
         Loss::Deleted => path.delete(),
@@ -303,7 +337,7 @@ fn path_goes(path: &Nexus, loss: Loss) -> Result {
     }
 }
 
-fn path_returns(stage: &Stage, path: &Nexus, loss: Loss) -> Result {
+pub(crate) fn path_returns(stage: &Stage, path: &Nexus, loss: Loss) -> Result {
     match loss {
         Loss::Offline => {
             path.set_running()?;
@@ -323,7 +357,7 @@ fn path_returns(stage: &Stage, path: &Nexus, loss: Loss) -> Result {
 }
 
 /// Nothing registered, on whatever nexus.
-fn tidy_up(stage: &Stage) -> Result {
+pub(crate) fn tidy_up(stage: &Stage) -> Result {
     stage.other.witness().register_and_ignore(THEIRS)?;
     stage.other.witness().clear(THEIRS)?;
     stage.run("-o -I -S 0")?;
@@ -384,7 +418,9 @@ impl Reference {
         })
     }
 
-    fn play(&self, act: Act, kind: u8) -> Result<Found> {
+    /// What was found, and whether this node may write afterwards. Before, it always may: it
+    /// holds the reservation.
+    fn play(&self, act: Act, kind: u8) -> Result<(Found, bool)> {
         let mine = self.lun.paths()[0].witness();
         self.other.witness().register_and_ignore(THEIRS)?;
         mine.register_and_ignore(OURS)?;
@@ -402,14 +438,16 @@ impl Reference {
             Act::MoveAway => self.receiver.sent_by(&mine, &["-U"])?,
         };
         let state = State::read(self.lun.paths(), &self.other)?;
+        let is_admitted = can_write(&self.lun.paths()[0])?;
         self.other.witness().register_and_ignore(THEIRS)?;
         self.other.witness().clear(THEIRS)?;
-        Ok(Found {
+        let found = Found {
             succeeded: answer == Answer::Done,
             key: state.ours[0],
             theirs: state.theirs,
             held: state.held,
-        })
+        };
+        Ok((found, is_admitted))
     }
 }
 
