@@ -65,4 +65,5 @@ mod persist_scale;
 mod persist_status;
 mod shared_key;
 mod target;
+mod upstream_faults;
 mod zombies;
