@@ -57,6 +57,7 @@ mod persist_daemon;
 mod persist_dry_run;
 mod persist_faults;
 mod persist_hangs;
+mod persist_killed;
 mod persist_output;
 mod persist_parity;
 mod persist_refusals;
