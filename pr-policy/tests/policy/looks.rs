@@ -75,7 +75,12 @@ fn nothing_but_reads_is_sent() {
             if feed(&mut look, actions.last(), word, now) {
                 sent.extend(poll(&mut look));
             }
-            let is_read = |action: &Action| matches!(action, Action::Send { command, .. } if matches!(command, Command::In(_)));
+            let is_read = |action: &Action| {
+                let Action::Send { command, .. } = action else {
+                    return false;
+                };
+                matches!(command, Command::In(_))
+            };
             assert!(sent.iter().all(is_read), "{}: {word}: {sent:?}", way.title);
         }
     }

@@ -330,8 +330,9 @@ pub(crate) fn path_goes(path: &Nexus, loss: Loss) -> Result {
         Loss::Deleted => path.delete(),
         Loss::Silent => {
             // What udev reads through the map must not be on its way: nobody gets it back, and
-            // device-mapper suspends no map before it has ended.
-            run("udevadm", ["settle"])?.succeeded()?;
+            // device-mapper suspends no map before it has ended. What it waits for in the end may
+            // be the map of another scenario, which hangs as long as that wants it to.
+            run("udevadm", ["settle", "--timeout=20"])?;
             path.hang()
         }
     }
