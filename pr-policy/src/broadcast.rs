@@ -43,6 +43,8 @@ pub(crate) struct Orders {
     pub(crate) insist: Vec<Command>,
     /// Paths that have answered `command` with a conflict before.
     pub(crate) stale: Vec<PathId>,
+    /// Paths whose turn comes when all others are settled.
+    pub(crate) last: Vec<PathId>,
     /// How many lanes run at once.
     pub(crate) width: Width,
     /// How long a busy path is asked again.
@@ -225,7 +227,7 @@ impl Broadcast {
 
     fn advance(mut self, courier: &mut Courier) -> Progress<Self, BroadcastEnd> {
         while self.has_room(courier) {
-            let Some(lane) = self.queue.pop_front() else {
+            let Some(lane) = self.next_lane() else {
                 break;
             };
             let command = self.orders.command_at(lane.rung).clone();
@@ -236,6 +238,18 @@ impl Broadcast {
             return Progress::Ended(self.result);
         }
         Progress::Waiting(self)
+    }
+
+    fn next_lane(&mut self) -> Option<Lane> {
+        let is_last = |lane: &Lane| self.orders.last.contains(&lane.path);
+        let under_way = self.sent.iter().chain(&self.probing);
+        let first = self.queue.iter().position(|lane| !is_last(lane));
+        let at = match first {
+            None if under_way.clone().all(is_last) => 0,
+            None => return None,
+            Some(first) => first,
+        };
+        self.queue.remove(at)
     }
 
     fn has_room(&self, courier: &Courier) -> bool {

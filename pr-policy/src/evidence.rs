@@ -228,6 +228,18 @@ impl Census {
         }
     }
 
+    /// The initiator port that holds the reservation, where it is named and is one.
+    pub(crate) fn holding_port(&self) -> Option<&TransportId> {
+        let held = self.reservation()?;
+        let Self::Named(status) = self else {
+            return None;
+        };
+        let mut holders = status.descriptors.iter().filter(|found| found.holder);
+        let holder = holders.next()?;
+        let is_shared = held.reservation_type.is_all_registrants();
+        (!is_shared).then_some(&holder.transport_id)
+    }
+
     /// As [`Self::holder`], for one who wants to preempt it: that takes every registration of
     /// the key, so that all of them have to be this node's.
     pub(crate) fn preemptible_holder(&self, key: ReservationKey, job: &Job) -> Ownership {

@@ -48,6 +48,9 @@ pub(crate) struct Job {
     pub(crate) effects: Effects,
     /// What there was of our keys before they began to change.
     pub(crate) before_change: Option<Standing>,
+    /// Paths of the port that holds the reservation: they change their key when all others have.
+    /// Whoever preempts the old one meanwhile then finds the holder among its victims.
+    pub(crate) holding: Vec<PathId>,
     /// How many paths have changed the old key into the new one.
     pub(crate) moved: usize,
     /// What there was before the reservation is moved away and this node unregistered, unless it
@@ -107,6 +110,7 @@ impl Job {
             victim_before: None,
             effects: Effects::default(),
             before_change: None,
+            holding: Vec::new(),
             moved: 0,
             before_move: None,
             before_crash: before,

@@ -11,7 +11,7 @@ mod affirming;
 
 use alloc::vec::Vec;
 
-use scsi_pr::ReservationKey;
+use scsi_pr::{ReservationKey, TransportId};
 
 pub(crate) use self::affirming::{Affirming, Spread};
 use crate::attempt::{Attempt, AttemptEnd, Trail};
@@ -21,7 +21,7 @@ use crate::job::Job;
 use crate::outcome::{Holding, Others, Outcome, Registration};
 use crate::reading::Progress;
 use crate::request::{Register, RegisterMode};
-use crate::snapshot::{PathId, PathState};
+use crate::snapshot::{Path, PathId, PathState};
 use crate::state::State;
 use crate::transaction::{FanOut, Occasion};
 use crate::undo::Undoing;
@@ -194,6 +194,7 @@ impl FanningOut {
         let suspects: Vec<PathId> = trail.unreachable().collect();
         let following = job.following(&register, accepted.pilot);
         let orders = Orders {
+            last: job.holding.clone(),
             command: following.following_command(),
             insist: job.insisting(&following),
             // Where they are sent something else they have not answered that.
@@ -324,6 +325,17 @@ impl Job {
             key,
             ..resumed.clone()
         })
+    }
+
+    /// Lets the paths of this port, which holds the reservation, change their key last.
+    pub(crate) fn change_last_from(&mut self, port: &TransportId, register: &Register) {
+        let is_of_port = |path: &Path| path.initiator_port.as_ref() == Some(port);
+        if register.is_unregister() || self.paths.iter().all(is_of_port) {
+            return;
+        }
+        self.paths.sort_by_key(is_of_port);
+        let own = self.paths.iter().filter(|path| is_of_port(path));
+        self.holding = own.map(|path| path.id).collect();
     }
 
     /// Whether none of this node's nexuses had the new key before, which is no end of one: one that

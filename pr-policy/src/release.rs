@@ -67,6 +67,7 @@ impl Releasing {
     fn begin(release: Release, purpose: Purpose, job: &mut Job, courier: &mut Courier) -> State {
         let lanes = job.usable().into_iter().map(|path| [path].into()).collect();
         let orders = Orders {
+            last: Vec::new(),
             command: release_command(release.key, release.reservation_type),
             insist: Vec::new(),
             stale: Vec::new(),

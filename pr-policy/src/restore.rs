@@ -77,6 +77,7 @@ impl Restoring {
         let register = job.imposing(ReservationKey::NONE);
         let lanes = job.lanes(&register, done_by, &[]);
         let orders = Orders {
+            last: Vec::new(),
             command: register.command(),
             insist: Vec::new(),
             stale: Vec::new(),

@@ -232,6 +232,7 @@ impl Takeover {
             commands.push_front(affirm);
         }
         let orders = Orders {
+            last: Vec::new(),
             command: commands.pop_front().unwrap_or(job.imposing(key).command()),
             insist: commands.into(),
             stale: Vec::new(),

@@ -57,6 +57,7 @@ impl Undoing {
             transport_ids: Vec::new(),
         };
         let orders = Orders {
+            last: Vec::new(),
             command: back.command(),
             insist: Vec::new(),
             stale: Vec::new(),

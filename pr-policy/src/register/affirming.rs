@@ -131,6 +131,7 @@ impl Affirming {
         courier: &mut Courier,
     ) -> State {
         let orders = Orders {
+            last: Vec::new(),
             command: spread.register.affirming().command(),
             insist: Vec::new(),
             stale: Vec::new(),

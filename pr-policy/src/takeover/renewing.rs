@@ -212,6 +212,7 @@ impl Validating {
             Witness::Renewed => takeover.swept.clone(),
         };
         let orders = Orders {
+            last: Vec::new(),
             command: job.proving(takeover.key()).command(),
             insist: Vec::new(),
             stale: Vec::new(),

@@ -58,6 +58,9 @@ pub(super) fn change(
 ) -> State {
     job.before_change = census.map(|census| census.standing(&register, job));
     job.effects.shared_with = census.and_then(|census| census.stranger(register.new_key, job));
+    if let Some(port) = census.and_then(Census::holding_port) {
+        job.change_last_from(port, &register);
+    }
     Piloting::start(register, job, courier)
 }
 
@@ -121,6 +124,9 @@ pub(super) fn resume(
     if now.is_named {
         // Whether each path has it is settled before it carries I/O.
         job.effects.registration = Some(job.registered(&register, &[]));
+    }
+    if let Some(port) = census.holding_port() {
+        job.change_last_from(port, &register);
     }
     Piloting::start(register, job, courier)
 }

@@ -14,9 +14,12 @@ use scsi_pr::device_server::{Profile, Quirks};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exclusion {
     /// Another node preempts one that holds the reservation and changes its key: the device
-    /// changes one nexus at a time, and the holder may have the other of the two keys then. So
-    /// there is no reservation to take, although a path has the key (P1). What follows from that
-    /// breaks others (P2, P3).
+    /// changes one nexus at a time, and the holder has the other of the two keys then. So there is
+    /// no reservation to take, although a path has the key (P1). What follows from that breaks
+    /// others (P2, P3). The holder changes last, so that whoever preempts the old key hits it. What
+    /// is left: the new key, which nobody is told of before the command is done; the old one where
+    /// a path out of reach has it; and devices that do not say from which of this node's ports the
+    /// reservation is held.
     TakingFromHolderDuringChange,
     /// Another node shuts this one out while it registers, and beside that an answer is lost while
     /// a path out of reach has a registration, or a path dies afterwards. Each alone is dealt with.
@@ -90,7 +93,13 @@ impl Exclusion {
         let registers = matches!(request, Request::Register(_)) && !unregisters;
         match self {
             Self::TakingFromHolderDuringChange => {
-                registers && world.is_preemption_of(node, fault) && world.misses_holder(node, fault)
+                let is_old = world.is_preemption_of_old_key(node, fault)
+                    && !world.has_registered_dead_path(node)
+                    && world.tells_holder();
+                registers
+                    && !is_old
+                    && world.is_preemption_of(node, fault)
+                    && world.misses_holder(node, fault)
             }
             Self::SecondFaultWhenTaken => {
                 let is_mishap = !matches!(fault, Fault::Meddle { .. } | Fault::Crash);
@@ -222,6 +231,12 @@ impl World {
     /// Whether the device tells this host whose the registrations are.
     fn names_registrations(&self) -> bool {
         self.setting.wiring != Wiring::Nameless && !self.setting.profile.has(Quirks::NO_FULL_STATUS)
+    }
+
+    /// Whether the device tells this host from which of its ports the reservation is held, and
+    /// whether there is another one.
+    fn tells_holder(&self) -> bool {
+        self.names_registrations() && self.setting.wiring != Wiring::OneInitiator
     }
 
     /// Whether another node takes something from one whose paths all register for each other.

@@ -13,6 +13,7 @@ use scsi_pr::{ReservationKey, ReservationType};
 const HELD: ReservationType = ReservationType::WRITE_EXCLUSIVE_REGISTRANTS_ONLY;
 
 /// Two nodes with three paths each; after every command the promises are judged.
+#[derive(Clone)]
 struct Stage {
     setting: Rc<Setting>,
     world: World,
@@ -50,6 +51,15 @@ impl Stage {
         if let Some(duty) = self.world.duty() {
             self.run(duty, faults);
         }
+    }
+
+    /// Node 0 is out in the end, and node 1 was told that it holds.
+    fn expect_other_holder(&mut self) {
+        self.rest();
+        assert_eq!(self.world.key(0), None);
+        let history = self.world.history();
+        let told = "    node 1 = Done None Some(Held(ReservationType(5)))";
+        assert!(history.iter().any(|line| line == told), "{history:#?}");
     }
 
     fn run(&mut self, op: Op, faults: &[(u32, Fault)]) {
@@ -108,6 +118,13 @@ fn register(key: u64, new_key: u64) -> Request {
         aptpl: false,
         all_tg_pt: false,
         transport_ids: Vec::new(),
+    })
+}
+
+fn reserve(key: u64) -> Request {
+    Request::Reserve(Reserve {
+        key: ReservationKey(key),
+        reservation_type: HELD,
     })
 }
 
@@ -200,16 +217,45 @@ fn who_loses_everything_after_its_key_was_changed_is_told_that_it_was() {
     assert_eq!(stage.world.key(0), None);
 }
 
+/// The path that holds changes its key last: whoever preempts the old one meanwhile hits it, and
+/// has the reservation.
+#[test]
+fn who_preempts_a_holder_that_changes_its_key_holds() {
+    let mut stage = Stage::registered(Wiring::PortPerPath, 0xb);
+    stage.ask(0, reserve(0xa), &[]);
+    for step in 2..4 {
+        let mut stage = stage.clone();
+        stage.ask(0, register(0xa, 0xaa), &[(step, preempt(0xa))]);
+        stage.expect_other_holder();
+    }
+}
+
+/// So it does where the change was cut off before, and goes on; and when all have changed, there is
+/// nobody left to be preempted.
+#[test]
+fn who_preempts_a_holder_that_goes_on_to_change_its_key_holds_or_comes_too_late() {
+    let mut stage = Stage::registered(Wiring::PortPerPath, 0xb);
+    stage.ask(0, reserve(0xa), &[]);
+    stage.ask(0, register(0xa, 0xaa), &[(2, Fault::Crash)]);
+    for step in 1..6 {
+        let mut stage = stage.clone();
+        stage.duty(&[(step, preempt(0xa))]);
+        match step {
+            1..4 => stage.expect_other_holder(),
+            _ => {
+                stage.rest();
+                assert_eq!(stage.world.key(0), Some(ReservationKey(0xaa)));
+            }
+        }
+    }
+}
+
 /// The sender was given the reservation by the other node, which has the same key: nothing but the
 /// journal and the named holder tell that it was its to give back.
 #[test]
 fn what_was_moved_here_is_known_to_have_been_moved_on() {
     let mut stage = Stage::registered(Wiring::PortPerPath, 0xa);
-    let reserve = Request::Reserve(Reserve {
-        key: ReservationKey(0xa),
-        reservation_type: HELD,
-    });
-    stage.ask(0, reserve, &[]);
+    stage.ask(0, reserve(0xa), &[]);
     let there = stage.move_to(1, false);
     stage.ask(0, there, &[]);
     let back = stage.move_to(0, true);
