@@ -25,7 +25,7 @@ fn a_daemon_that_is_killed_is_followed_by_one_that_knows() {
     san.until_answered("alice", "getprkey map mpatha", "0xa4\n");
     san.sandbox("up", "alice", "sda");
     alice.until("sda [8:0] reinstated");
-    assert_eq!(san.row("alice"), "alice a4 a4 ● a4 reads and writes");
+    assert_eq!(san.row("alice"), "alice a4 a4 a4 ● reads and writes");
 }
 
 /// Its socket is still there, and nobody listens: paths are looked after without it.
