@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::protocol::{Command, DeviceId, Reply};
-use mpath_state::record::{Intent, MapLock, MapRecord, Nexus};
+use mpath_state::record::{ArrayTraits, Intent, MapLock, MapRecord, Nexus};
 use mpath_state::{PrStatus, StoredKey};
 use pr_policy::{
     Before, Effects, Holding, KeyPlan, Others, PathId, Registration, Request, Snapshot,
@@ -160,7 +160,8 @@ impl<'a> Books<'a> {
     }
 
     fn record(&mut self, effects: &Effects, request: &Request) {
-        if effects.registration.is_none() && effects.holding.is_none() {
+        let is_own = effects.registration.is_some() || effects.holding.is_some();
+        if !is_own && !effects.takes_one_at_a_time {
             return;
         }
         let name = self.map.name();
@@ -181,6 +182,7 @@ impl<'a> Books<'a> {
         if let Some(holding) = effects.holding {
             enter_holding(&mut record, holding);
         }
+        enter_traits(&mut record, effects);
         let written = self.lock.write(&record);
         self.note_error(written);
     }
@@ -294,25 +296,38 @@ impl<'a> Books<'a> {
     }
 }
 
-/// What this node has registered, if it has.
+/// What this node has registered, if it has, and what it knows of the array in any case.
 #[derive(Debug, Clone)]
-pub(crate) struct Remembered(Option<MapRecord>);
+pub(crate) struct Remembered {
+    registered: Option<MapRecord>,
+    traits: ArrayTraits,
+}
 
 impl Remembered {
     /// What a record says, whatever it thinks of this node's registration.
     pub(crate) fn of(record: MapRecord) -> Self {
-        Self(Some(record))
+        Self {
+            traits: record.traits.clone(),
+            registered: Some(record),
+        }
     }
 
     /// What a record says, if by it this node is registered.
     pub(crate) fn of_registered(record: Option<MapRecord>) -> Self {
-        Self(record.filter(|record| record.registered == PrStatus::Set))
+        let traits = record.as_ref().map(|record| record.traits.clone());
+        Self {
+            traits: traits.unwrap_or_default(),
+            registered: record.filter(|record| record.registered == PrStatus::Set),
+        }
     }
 
     /// The map as it is, with what is remembered of it.
     pub(crate) fn onto(self, map: &OpenMap) -> Snapshot {
-        let snapshot = map.snapshot();
-        let Some(record) = self.0 else {
+        let snapshot = Snapshot {
+            takes_one_at_a_time: self.traits.sequential_registrations,
+            ..map.snapshot()
+        };
+        let Some(record) = self.registered else {
             return snapshot;
         };
         let ports = record
@@ -341,6 +356,12 @@ fn gone_nexuses(record: &MapRecord, map: &OpenMap) -> usize {
     let suspects = record.suspects.iter();
     record.nexuses.iter().filter(is_gone).count()
         + suspects.filter(|name| !known.contains(name)).count()
+}
+
+/// An array does not unlearn its ways: where nothing was seen of them this time, they are as
+/// before.
+fn enter_traits(record: &mut MapRecord, effects: &Effects) {
+    record.traits.sequential_registrations |= effects.takes_one_at_a_time;
 }
 
 fn forget_registration(record: &mut MapRecord) {
@@ -398,6 +419,30 @@ mod tests {
             initiator_port: Some(initiator.to_owned()),
             target_port: Some(target.to_owned()),
             ..Nexus::default()
+        }
+    }
+
+    /// Also by a node that is not registered any more: its next command is a registration.
+    #[test]
+    fn an_array_that_takes_one_at_a_time_is_remembered() {
+        let map = OpenMap::unmade("wwid", "mpatha");
+        let mut record = MapRecord::new("wwid", "mpatha");
+        let is_known = |record: &MapRecord| {
+            let remembered = Remembered::of_registered(Some(record.clone()));
+            remembered.onto(&map).takes_one_at_a_time
+        };
+        assert!(!is_known(&record));
+        let mut effects = Effects::default();
+        enter_traits(&mut record, &effects);
+        assert!(!is_known(&record));
+        effects.takes_one_at_a_time = true;
+        enter_traits(&mut record, &effects);
+        assert!(is_known(&record));
+        // Given one at a time, it is never busy.
+        enter_traits(&mut record, &Effects::default());
+        for registered in [PrStatus::Set, PrStatus::Unset] {
+            record.registered = registered;
+            assert!(is_known(&record), "{registered:?}");
         }
     }
 

@@ -235,6 +235,13 @@ impl View {
         }
     }
 
+    /// Whether the array was found to take one registration at a time, and is given no more.
+    #[must_use]
+    pub fn takes_one_at_a_time(&self) -> bool {
+        let record = self.record.as_ref().ok().and_then(Option::as_ref);
+        record.is_some_and(|record| record.traits.sequential_registrations)
+    }
+
     /// The path by this number.
     #[must_use]
     pub fn path(&self, id: PathId) -> Option<&PathView> {

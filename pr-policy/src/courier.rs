@@ -25,7 +25,7 @@ use crate::limits::{
 };
 use crate::outcome::Outcome;
 use crate::snapshot::{PathId, PathState};
-use crate::task::{Errand, Phase, Task};
+use crate::task::{Company, Errand, Phase, Task};
 use crate::wire::{Action, Answer, Command, Event, Success, Ticket};
 
 /// Commands on their way.
@@ -40,6 +40,10 @@ pub(crate) struct Courier {
     news: Vec<News>,
     /// Set by the first BUSY: some arrays cannot take two registrations at once.
     one_at_a_time: bool,
+    /// A registration was answered with BUSY while another was under way.
+    is_busy_beside: bool,
+    /// One was although no other was: it is busy with something else.
+    is_busy_alone: bool,
 }
 
 /// What a unit attention said on the way.
@@ -152,6 +156,8 @@ impl Courier {
             alarm: None,
             news: Vec::new(),
             one_at_a_time: false,
+            is_busy_beside: false,
+            is_busy_alone: false,
         }
     }
 
@@ -188,6 +194,7 @@ impl Courier {
             patience: RESUME_PATIENCE,
             give_up,
             stop: give_up,
+            company: Company::Alone,
             attentions: 0,
             back_off: FIRST_BACK_OFF,
         };
@@ -223,6 +230,12 @@ impl Courier {
     /// Whether a path has said that it cannot take so much at once.
     pub(crate) fn is_one_at_a_time(&self) -> bool {
         self.one_at_a_time
+    }
+
+    /// Whether that is the device's way: it was busy where it was given two registrations, and
+    /// never where it was given one.
+    pub(crate) fn takes_one_at_a_time(&self) -> bool {
+        self.is_busy_beside && !self.is_busy_alone
     }
 
     pub(crate) fn is_over_deadline(&self) -> bool {
@@ -319,6 +332,7 @@ impl Courier {
             patience,
             give_up: self.now,
             stop,
+            company: Company::Alone,
             attentions: 0,
             back_off: FIRST_BACK_OFF,
         });
@@ -334,7 +348,18 @@ impl Courier {
         task.phase = Phase::Sent;
         task.give_up = self.now.saturating_add(task.patience).min(task.stop);
         self.actions.push_back(task.action());
+        self.note_company(&mut task);
         self.tasks.push(task);
+    }
+
+    fn note_company(&mut self, task: &mut Task) {
+        task.company = Company::Alone;
+        if task.is_registering() {
+            for other in self.tasks.iter_mut().filter(|other| other.is_registering()) {
+                other.company = Company::Beside;
+                task.company = Company::Beside;
+            }
+        }
     }
 
     fn next_ticket(&mut self) -> Ticket {
@@ -453,6 +478,12 @@ impl Courier {
 
     fn rest(&mut self, mut task: Task, last: Reply) -> Option<Settled> {
         self.one_at_a_time |= task.is_out() && last.status != Status::CHECK_CONDITION;
+        if task.is_registering() && last.status == Status::BUSY {
+            match task.company {
+                Company::Beside => self.is_busy_beside = true,
+                Company::Alone => self.is_busy_alone = true,
+            }
+        }
         let until = self.now.saturating_add(task.back_off).min(task.stop);
         task.back_off = (task.back_off * 2).min(MAX_BACK_OFF);
         task.phase = Phase::Resting { until, last };

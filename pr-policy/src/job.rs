@@ -104,7 +104,10 @@ impl Job {
             remembered_nexuses: snapshot.remembered_nexuses,
             remembered_gone: snapshot.remembered_gone,
             own_ports: snapshot.own_ports,
-            fan_out: options.fan_out,
+            fan_out: match snapshot.takes_one_at_a_time {
+                true => FanOut::Sequential,
+                false => options.fan_out,
+            },
             doubt: options.doubt,
             occasion: options.occasion,
             victim_before: None,

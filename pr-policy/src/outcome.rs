@@ -91,6 +91,9 @@ pub struct Effects {
     /// other nodes; but what one path of this node does is news to its other paths too, so this
     /// is a reason to look, not a proof.
     pub news: Vec<UnitAttention>,
+    /// The array cannot take two registrations at once: it was busy where it was given two, and
+    /// never where it was given one. To be [remembered](crate::Snapshot::takes_one_at_a_time).
+    pub takes_one_at_a_time: bool,
     /// The port of another node that had the key before this one registered with it.
     pub shared_with: Option<TransportId>,
 }

@@ -67,6 +67,9 @@ pub struct Snapshot {
     /// How many nexuses that are not in the map any more this node may have registered: those of
     /// the remembered, and of paths whose return was cut off.
     pub remembered_gone: usize,
+    /// Whether the array was found to take one registration at a time: then it is given no more,
+    /// whatever [`FanOut`](crate::FanOut) is chosen.
+    pub takes_one_at_a_time: bool,
     /// What there was before the request began that was cut off, if this one recovers from it: what
     /// [`Transaction::before`](crate::Transaction::before) said then.
     pub before: Option<Before>,

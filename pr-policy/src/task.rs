@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use scsi_pr::{AnswerClass, Sense, Status};
+use scsi_pr::{AnswerClass, OutAction, Sense, Status};
 
 use crate::courier::Reply;
 use crate::snapshot::PathId;
@@ -21,10 +21,19 @@ pub(crate) struct Task {
     pub(crate) give_up: Duration,
     /// Nothing is sent again from then on.
     pub(crate) stop: Duration,
+    /// Whether the sending under way, a registration, was ever beside another one.
+    pub(crate) company: Company,
     /// Unit attentions answered so far.
     pub(crate) attentions: u32,
     /// The next pause before a busy path is asked again.
     pub(crate) back_off: Duration,
+}
+
+/// Whether a registration was under way together with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    Alone,
+    Beside,
 }
 
 /// What is to be done.
@@ -76,6 +85,18 @@ impl Task {
 
     pub(crate) fn is_out(&self) -> bool {
         matches!(self.errand, Errand::Command(Command::Out { .. }))
+    }
+
+    /// Whether this sends a registration that is under way, or about to be.
+    pub(crate) fn is_registering(&self) -> bool {
+        let is_register = matches!(
+            self.errand,
+            Errand::Command(Command::Out {
+                action: OutAction::REGISTER | OutAction::REGISTER_AND_IGNORE_EXISTING_KEY,
+                ..
+            })
+        );
+        is_register && matches!(self.phase, Phase::Sent)
     }
 
     pub(crate) fn is_out_under_way(&self) -> bool {

@@ -199,6 +199,7 @@ impl Transaction {
             self.advance(|state, job, courier| state.handle(settled, job, courier));
         }
         self.job.note_news(self.courier.take_news());
+        self.job.effects.takes_one_at_a_time = self.courier.takes_one_at_a_time();
     }
 
     fn advance(&mut self, step: impl FnOnce(State, &mut Job, &mut Courier) -> State) {

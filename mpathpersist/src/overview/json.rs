@@ -123,6 +123,7 @@ struct Remembered {
     key: Option<String>,
     reservation_type: Option<u8>,
     nexuses: usize,
+    sequential_registrations: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -367,6 +368,7 @@ impl Remembered {
             key: record.key.map(|key| key.key.to_string()),
             reservation_type: record.reservation_type,
             nexuses: record.nexuses.len(),
+            sequential_registrations: record.traits.sequential_registrations,
         }
     }
 }

@@ -115,6 +115,10 @@ impl Screen<'_> {
         }
         fields.push(("key", self.key()));
         fields.push(("record", cell(Style::Plain, self.record())));
+        if self.map.takes_one_at_a_time() {
+            let text = "takes one registration at a time: it was busy when it was given several";
+            fields.push(("array", cell(Style::Plain, text)));
+        }
         fields.extend(
             self.daemon()
                 .map(|text| ("daemon", cell(Style::Plain, text))),

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use dm_multipath::scsi;
 use pr_policy::{Answer, Command, Event, PathId, PathState, Ticket, Transaction};
 
+use scsi_pr::OutAction;
+
 use super::san::Condition;
 use super::{Node, SandboxError};
 use crate::executor::{self, Hands};
@@ -17,6 +19,8 @@ pub struct SandboxHands<'a> {
     node: &'a Node,
     paths: &'a [KernelPath],
     ready: VecDeque<Event>,
+    /// Registrations whose answer has not been taken yet: the array works on them.
+    registering: Vec<Ticket>,
     started: Instant,
 }
 
@@ -29,6 +33,14 @@ pub(super) enum Fate {
     Silence,
 }
 
+/// What else the array works on when a command arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Company {
+    None,
+    /// Another registration.
+    Registration,
+}
+
 impl<'a> SandboxHands<'a> {
     /// Hands for the paths of one map; [`PathId`] counts along `paths`.
     #[must_use]
@@ -37,6 +49,7 @@ impl<'a> SandboxHands<'a> {
             node,
             paths,
             ready: VecDeque::new(),
+            registering: Vec::new(),
             started: Instant::now(),
         }
     }
@@ -45,9 +58,15 @@ impl<'a> SandboxHands<'a> {
         self.paths.get(usize::try_from(id.0).ok()?)
     }
 
-    fn fate(&self, id: PathId, cdb: &[u8], data_out: &[u8]) -> Result<Fate, SandboxError> {
+    fn fate(
+        &self,
+        id: PathId,
+        company: Company,
+        cdb: &[u8],
+        data_out: &[u8],
+    ) -> Result<Fate, SandboxError> {
         match self.path(id) {
-            Some(path) => self.node.transmit(&path.name, cdb, data_out),
+            Some(path) => self.node.transmit_in(company, &path.name, cdb, data_out),
             None => Ok(Fate::Answered(Answer::NotSent)),
         }
     }
@@ -58,7 +77,14 @@ impl Hands for SandboxHands<'_> {
 
     fn send(&mut self, ticket: Ticket, path: PathId, command: &Command) -> Result<(), Self::Error> {
         let (cdb, data_out) = command.encode();
-        if let Fate::Answered(answer) = self.fate(path, &cdb, &data_out)? {
+        let company = match is_register(command) && !self.registering.is_empty() {
+            true => Company::Registration,
+            false => Company::None,
+        };
+        if let Fate::Answered(answer) = self.fate(path, company, &cdb, &data_out)? {
+            if is_register(command) {
+                self.registering.push(ticket);
+            }
             tracing::debug!(%path, ?cdb, ?answer, "answered");
             self.ready.push_back(Event::Answered { ticket, answer });
         }
@@ -67,7 +93,7 @@ impl Hands for SandboxHands<'_> {
 
     fn probe(&mut self, ticket: Ticket, path: PathId) -> Result<(), Self::Error> {
         let command = scsi::tur_command(0);
-        if let Fate::Answered(answer) = self.fate(path, &command.cdb, &[])? {
+        if let Fate::Answered(answer) = self.fate(path, Company::None, &command.cdb, &[])? {
             let state = probed(&answer);
             self.ready.push_back(Event::Probed { ticket, state });
         }
@@ -89,7 +115,11 @@ impl Hands for SandboxHands<'_> {
         if self.ready.is_empty() {
             std::thread::sleep(until.saturating_sub(self.now()));
         }
-        Ok(self.ready.pop_front())
+        let event = self.ready.pop_front();
+        if let Some(Event::Answered { ticket, .. }) = &event {
+            self.registering.retain(|other| other != ticket);
+        }
+        Ok(event)
     }
 
     fn now(&self) -> Duration {
@@ -105,6 +135,16 @@ impl Node {
         cdb: &[u8],
         data_out: &[u8],
     ) -> Result<Fate, SandboxError> {
+        self.transmit_in(Company::None, device, cdb, data_out)
+    }
+
+    fn transmit_in(
+        &self,
+        company: Company,
+        device: &str,
+        cdb: &[u8],
+        data_out: &[u8],
+    ) -> Result<Fate, SandboxError> {
         self.folder().change(|san| {
             let path = self.path(san, device)?;
             let (lun, nexus, condition) = (path.lun, path.nexus(), path.condition);
@@ -112,7 +152,11 @@ impl Node {
             Ok(match (condition, unit) {
                 (Condition::Hanging, _) => Fate::Silence,
                 (Condition::Up, Some(unit)) => {
+                    if company == Company::Registration {
+                        unit.begin_registration();
+                    }
                     let response = unit.execute(&nexus, cdb, data_out);
+                    unit.complete_registration();
                     Fate::Answered(Answer::Status {
                         status: response.status,
                         sense: response.sense,
@@ -132,4 +176,14 @@ impl Node {
             (false, super::InMap::Failed) => PathState::Doubtful,
         }
     }
+}
+
+fn is_register(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Out {
+            action: OutAction::REGISTER | OutAction::REGISTER_AND_IGNORE_EXISTING_KEY,
+            ..
+        }
+    )
 }

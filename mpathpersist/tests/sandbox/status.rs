@@ -229,6 +229,30 @@ fn arrays_of_other_kinds() {
     check(&san, "alice", &["invalid-operation"], 1);
 }
 
+/// Each command after the first gives it one registration at a time, also when this node has left.
+#[test]
+fn an_array_that_takes_one_registration_at_a_time() {
+    let san = San::new("--paths 4 --profile one-at-a-time");
+    let sentence = "takes one registration at a time";
+    assert!(!san.on("alice", "status mpatha").ok().contains(sentence));
+    let is_busy = |line: &str| {
+        let ran = san.on("alice", &format!("-v 4 {line} mpatha"));
+        assert_eq!(ran.status, 0, "{ran}");
+        ran.err.contains("Status(8)")
+    };
+    assert!(is_busy("-o -I -S a1"));
+    let screen = san.on("alice", "status mpatha").ok();
+    assert!(screen.contains(sentence), "{screen}");
+    let json = san.on("alice", "status --json mpatha").ok();
+    assert!(json.contains("\"sequential_registrations\":true"), "{json}");
+    for next in ["-o -I -S a2", "-o -G -K a2", "-o -I -S a3"] {
+        assert!(!is_busy(next), "{next}");
+    }
+    // The other node does not know yet.
+    let screen = san.on("bob", "status mpatha").ok();
+    assert!(!screen.contains(sentence), "{screen}");
+}
+
 #[test]
 fn a_command_that_was_cut_off() {
     let san = shared("--paths 2");

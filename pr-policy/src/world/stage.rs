@@ -402,6 +402,8 @@ impl World {
             remembered_holding: host.record.holding.is_some(),
             remembered_nexuses: host.record.nexuses.len(),
             remembered_gone: host.paths.iter().enumerate().filter(is_gone).count(),
+            // Hosts of the world learn it anew each time, which is the harder case.
+            takes_one_at_a_time: false,
             before: host.before,
             own_ports: ports.collect(),
         }

@@ -1,6 +1,8 @@
 //! The policy from outside: transactions run to their end in a world of scripted paths.
 
 #[cfg(test)]
+mod arrays;
+#[cfg(test)]
 mod cut_off;
 #[cfg(test)]
 mod dead_holder;

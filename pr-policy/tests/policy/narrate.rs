@@ -110,6 +110,9 @@ pub(crate) fn effects(effects: &Effects) -> String {
         Some(Holding::NotHeld) => text += "; holds nothing",
         None => {}
     }
+    if effects.takes_one_at_a_time {
+        text += "; the array takes one registration at a time";
+    }
     for news in &effects.news {
         text += &format!("; news: {news:?}");
     }
