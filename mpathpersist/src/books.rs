@@ -161,7 +161,7 @@ impl<'a> Books<'a> {
 
     fn record(&mut self, effects: &Effects, request: &Request) {
         let is_own = effects.registration.is_some() || effects.holding.is_some();
-        if !is_own && !effects.takes_one_at_a_time {
+        if !is_own && !effects.takes_one_at_a_time && !effects.keeps_one_per_port {
             return;
         }
         let name = self.map.name();
@@ -362,6 +362,7 @@ fn gone_nexuses(record: &MapRecord, map: &OpenMap) -> usize {
 /// before.
 fn enter_traits(record: &mut MapRecord, effects: &Effects) {
     record.traits.sequential_registrations |= effects.takes_one_at_a_time;
+    record.traits.per_initiator_port |= effects.keeps_one_per_port;
 }
 
 fn forget_registration(record: &mut MapRecord) {

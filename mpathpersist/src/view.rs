@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mpath_state::config::{self, Config, KeySetting, Loaded, Origin, Problem};
 use mpath_state::prkeys::PrKeysFile;
-use mpath_state::record::{Intent, MapRecord, RecordDir};
+use mpath_state::record::{ArrayTraits, Intent, MapRecord, RecordDir};
 use mpath_state::{PrStatus, StoredKey};
 use pr_policy::{
     Appraisal, Counting, Holding, Limits, Look, Membership, Outcome, PathId, PathState, Severity,
@@ -235,11 +235,11 @@ impl View {
         }
     }
 
-    /// Whether the array was found to take one registration at a time, and is given no more.
+    /// What was learnt of the array's ways.
     #[must_use]
-    pub fn takes_one_at_a_time(&self) -> bool {
+    pub fn traits(&self) -> ArrayTraits {
         let record = self.record.as_ref().ok().and_then(Option::as_ref);
-        record.is_some_and(|record| record.traits.sequential_registrations)
+        record.map_or_else(ArrayTraits::default, |record| record.traits.clone())
     }
 
     /// The path by this number.

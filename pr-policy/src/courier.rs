@@ -20,8 +20,8 @@ use core::time::Duration;
 use scsi_pr::{AnswerClass, Refusal, Sense, Status, UnitAttention};
 
 use crate::limits::{
-    FIRST_BACK_OFF, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE, RESUME_PATIENCE,
-    REVERSAL_SHARE,
+    FIRST_BACK_OFF, INSTANT, Limits, MAX_BACK_OFF, MAX_UNIT_ATTENTIONS, PROBE_PATIENCE,
+    RESUME_PATIENCE, REVERSAL_SHARE, SLOW_BESIDE,
 };
 use crate::outcome::Outcome;
 use crate::snapshot::{PathId, PathState};
@@ -44,6 +44,10 @@ pub(crate) struct Courier {
     is_busy_beside: bool,
     /// One was although no other was: it is busy with something else.
     is_busy_alone: bool,
+    /// The longest that a registration took which was under way alone.
+    longest_alone: Option<Duration>,
+    /// The longest that one took beside another.
+    longest_beside: Duration,
 }
 
 /// What a unit attention said on the way.
@@ -158,6 +162,8 @@ impl Courier {
             one_at_a_time: false,
             is_busy_beside: false,
             is_busy_alone: false,
+            longest_alone: None,
+            longest_beside: Duration::ZERO,
         }
     }
 
@@ -193,6 +199,7 @@ impl Courier {
             phase: Phase::Sent,
             patience: RESUME_PATIENCE,
             give_up,
+            sent_at: self.now,
             stop: give_up,
             company: Company::Alone,
             attentions: 0,
@@ -233,9 +240,12 @@ impl Courier {
     }
 
     /// Whether that is the device's way: it was busy where it was given two registrations, and
-    /// never where it was given one.
+    /// never where it was given one; or it took seconds for one of two, and an instant for each
+    /// that it was given alone.
     pub(crate) fn takes_one_at_a_time(&self) -> bool {
+        let is_quick_alone = self.longest_alone.is_some_and(|took| took <= INSTANT);
         self.is_busy_beside && !self.is_busy_alone
+            || is_quick_alone && self.longest_beside >= SLOW_BESIDE
     }
 
     pub(crate) fn is_over_deadline(&self) -> bool {
@@ -331,6 +341,7 @@ impl Courier {
             phase: Phase::TooLate,
             patience,
             give_up: self.now,
+            sent_at: self.now,
             stop,
             company: Company::Alone,
             attentions: 0,
@@ -347,6 +358,7 @@ impl Courier {
         task.ticket = self.next_ticket();
         task.phase = Phase::Sent;
         task.give_up = self.now.saturating_add(task.patience).min(task.stop);
+        task.sent_at = self.now;
         self.actions.push_back(task.action());
         self.note_company(&mut task);
         self.tasks.push(task);
@@ -359,6 +371,17 @@ impl Courier {
                 other.company = Company::Beside;
                 task.company = Company::Beside;
             }
+        }
+    }
+
+    fn note_pace(&mut self, task: &Task) {
+        if !task.is_registering() {
+            return;
+        }
+        let took = self.now.saturating_sub(task.sent_at);
+        match task.company {
+            Company::Alone => self.longest_alone = self.longest_alone.max(Some(took)),
+            Company::Beside => self.longest_beside = self.longest_beside.max(took),
         }
     }
 
@@ -449,7 +472,10 @@ impl Courier {
         let class = task.errand.classify(status, sense.as_ref());
         let reply = Reply { status, sense };
         match class {
-            AnswerClass::Done => settle(Verdict::Done(data)),
+            AnswerClass::Done => {
+                self.note_pace(&task);
+                settle(Verdict::Done(data))
+            }
             AnswerClass::Conflict => settle(Verdict::Conflict),
             AnswerClass::UnitAttention(news) => {
                 self.note_news(Some(path), news);

@@ -77,6 +77,12 @@ pub(crate) const MAX_RECOUNTS: u32 = 3;
 /// Times a path that is alive, but did not answer, is given the same command again.
 pub(crate) const MAX_REPEATS: u32 = 1;
 
+/// A registration that is answered within this has not waited for another one.
+pub(crate) const INSTANT: Duration = Duration::from_millis(100);
+
+/// One that takes this long beside another has: some arrays answer the second of two after 5 s.
+pub(crate) const SLOW_BESIDE: Duration = Duration::from_secs(2);
+
 /// Allocation length of a first read, as multipath-tools sends it: enough for a thousand keys.
 pub(crate) const FIRST_ALLOCATION: u16 = 8192;
 

@@ -94,6 +94,9 @@ pub struct Effects {
     /// The array cannot take two registrations at once: it was busy where it was given two, and
     /// never where it was given one. To be [remembered](crate::Snapshot::takes_one_at_a_time).
     pub takes_one_at_a_time: bool,
+    /// The array keeps one registration for all paths of an initiator port: they refused to make
+    /// one each, and had the key nevertheless.
+    pub keeps_one_per_port: bool,
     /// The port of another node that had the key before this one registered with it.
     pub shared_with: Option<TransportId>,
 }

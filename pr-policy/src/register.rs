@@ -54,6 +54,9 @@ pub(crate) struct FanningOut {
     accepted: Accepted,
 }
 
+/// Not the key that was to be replaced, but the new one: [`Job::insisting`].
+const AFFIRMED: usize = 1;
+
 /// Neither the key that was to be replaced, nor the new one: [`Job::insisting`].
 const FORCED: usize = 2;
 
@@ -265,6 +268,7 @@ impl FanningOut {
                 job.note_state(*path, PathState::Dead);
             }
         }
+        job.effects.keeps_one_per_port |= job.is_shared(&register, &accepted, &end);
         job.moved = register.moves_pilot() + end.moved();
         let spread = Spread {
             pilot: accepted.pilot,
@@ -400,6 +404,17 @@ impl Job {
         };
         // With nothing to replace, the first command would have been enough.
         is_made_twice || following.key.is_none() && made(FORCED)
+    }
+
+    /// Whether paths of the first one's port have the new key without having registered, which they
+    /// were not allowed to.
+    fn is_shared(&self, register: &Register, accepted: &Accepted, end: &BroadcastEnd) -> bool {
+        let tells = !register.all_tg_pt
+            && self
+                .telling(register, accepted)
+                .is_some_and(|following| following.key != following.new_key);
+        let is_beside = |path: PathId| self.share_port(path, accepted.pilot);
+        tells && end.heard_at(&[AFFIRMED]).any(is_beside)
     }
 
     /// Whether the paths of the first one's port have each made a registration: there are several

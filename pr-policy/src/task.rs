@@ -19,6 +19,8 @@ pub(crate) struct Task {
     pub(crate) patience: Duration,
     /// When the sending under way counts as lost.
     pub(crate) give_up: Duration,
+    /// When it was sent.
+    pub(crate) sent_at: Duration,
     /// Nothing is sent again from then on.
     pub(crate) stop: Duration,
     /// Whether the sending under way, a registration, was ever beside another one.

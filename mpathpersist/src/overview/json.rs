@@ -124,6 +124,7 @@ struct Remembered {
     reservation_type: Option<u8>,
     nexuses: usize,
     sequential_registrations: bool,
+    per_initiator_port: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -369,6 +370,7 @@ impl Remembered {
             reservation_type: record.reservation_type,
             nexuses: record.nexuses.len(),
             sequential_registrations: record.traits.sequential_registrations,
+            per_initiator_port: record.traits.per_initiator_port,
         }
     }
 }

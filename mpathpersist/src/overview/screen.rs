@@ -115,9 +115,19 @@ impl Screen<'_> {
         }
         fields.push(("key", self.key()));
         fields.push(("record", cell(Style::Plain, self.record())));
-        if self.map.takes_one_at_a_time() {
-            let text = "takes one registration at a time: it was busy when it was given several";
-            fields.push(("array", cell(Style::Plain, text)));
+        let traits = self.map.traits();
+        let ways = [
+            (
+                traits.sequential_registrations,
+                "takes one registration at a time: it was busy when it was given several",
+            ),
+            (
+                traits.per_initiator_port,
+                "keeps one registration for all paths of an initiator port",
+            ),
+        ];
+        for (_, text) in ways.iter().filter(|(is_seen, _)| *is_seen) {
+            fields.push(("array", cell(Style::Plain, *text)));
         }
         fields.extend(
             self.daemon()

@@ -215,6 +215,16 @@ fn per_initiator_port() {
 }
 
 #[test]
+fn one_at_a_time() {
+    check("one-at-a-time", 0..1);
+}
+
+#[test]
+fn needs_all_target_ports() {
+    check("needs-all-tg-pt", 0..2);
+}
+
+#[test]
 fn linux() {
     check("lio", 0..2);
 }

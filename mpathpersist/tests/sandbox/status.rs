@@ -229,6 +229,21 @@ fn arrays_of_other_kinds() {
     check(&san, "alice", &["invalid-operation"], 1);
 }
 
+/// Without that, all paths but one would be told to have lost their key.
+#[test]
+fn an_array_that_keeps_one_registration_per_port() {
+    let sentence = "keeps one registration for all paths of an initiator port";
+    for (profile, is_such) in [("per-initiator-port", true), ("strict", false)] {
+        let san = San::new(&format!("--paths 4 --profile {profile}"));
+        assert_eq!(san.on("alice", "-o -I -S a1 mpatha").status, 0);
+        let screen = san.on("alice", "status mpatha").ok();
+        assert_eq!(screen.contains(sentence), is_such, "{screen}");
+        let json = san.on("alice", "status --json mpatha").ok();
+        let member = format!("\"per_initiator_port\":{is_such}");
+        assert!(json.contains(&member), "{json}");
+    }
+}
+
 /// Each command after the first gives it one registration at a time, also when this node has left.
 #[test]
 fn an_array_that_takes_one_registration_at_a_time() {

@@ -41,6 +41,14 @@ fn one_that_may_take_one_registration_at_a_time() {
             "its ports change over",
             &["good", "transition good", "transition good"],
             as_is,
-        );
+        )
+        .with(
+            "the second of two takes seconds",
+            &["good", "good", "slow good"],
+            as_is,
+        )
+        // A path that is slow is so without another one, too.
+        .with("one takes seconds alone", &["slow", "good", "slow"], as_is)
+        .with("two paths, and one is slow", &["good", "slow"], as_is);
     assert_snapshot!(traces.text);
 }

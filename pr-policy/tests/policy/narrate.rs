@@ -110,6 +110,9 @@ pub(crate) fn effects(effects: &Effects) -> String {
         Some(Holding::NotHeld) => text += "; holds nothing",
         None => {}
     }
+    if effects.keeps_one_per_port {
+        text += "; the array keeps one registration for each port";
+    }
     if effects.takes_one_at_a_time {
         text += "; the array takes one registration at a time";
     }
