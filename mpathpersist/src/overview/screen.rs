@@ -119,7 +119,7 @@ impl Screen<'_> {
         let ways = [
             (
                 traits.sequential_registrations,
-                "takes one registration at a time: it was busy when it was given several",
+                "takes one registration at a time: it was busy, or slow, when it was given several",
             ),
             (
                 traits.per_initiator_port,
