@@ -242,10 +242,10 @@ impl Broadcast {
 
     fn next_lane(&mut self) -> Option<Lane> {
         let is_last = |lane: &Lane| self.orders.last.contains(&lane.path);
-        let under_way = self.sent.iter().chain(&self.probing);
+        let mut under_way = self.sent.iter().chain(&self.probing);
         let first = self.queue.iter().position(|lane| !is_last(lane));
         let at = match first {
-            None if under_way.clone().all(is_last) => 0,
+            None if under_way.all(is_last) => 0,
             None => return None,
             Some(first) => first,
         };

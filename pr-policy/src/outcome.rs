@@ -92,7 +92,8 @@ pub struct Effects {
     /// is a reason to look, not a proof.
     pub news: Vec<UnitAttention>,
     /// The array cannot take two registrations at once: it was busy where it was given two, and
-    /// never where it was given one. To be [remembered](crate::Snapshot::takes_one_at_a_time).
+    /// never where it was given one, or took seconds there, and an instant here. To be
+    /// [remembered](crate::Snapshot::takes_one_at_a_time).
     pub takes_one_at_a_time: bool,
     /// The array keeps one registration for all paths of an initiator port: they refused to make
     /// one each, and had the key nevertheless.
