@@ -48,6 +48,8 @@ pub(crate) struct Courier {
     longest_alone: Option<Duration>,
     /// The longest that one took beside another.
     longest_beside: Duration,
+    /// How many took an instant beside another.
+    quick_beside: u32,
 }
 
 /// What a unit attention said on the way.
@@ -164,6 +166,7 @@ impl Courier {
             is_busy_alone: false,
             longest_alone: None,
             longest_beside: Duration::ZERO,
+            quick_beside: 0,
         }
     }
 
@@ -240,12 +243,13 @@ impl Courier {
     }
 
     /// Whether that is the device's way: it was busy where it was given two registrations, and
-    /// never where it was given one; or it took seconds for one of two, and an instant for each
-    /// that it was given alone.
+    /// never where it was given one; or it took an instant for each that it was given alone, and
+    /// seconds for all but one that it was given at once. Where more of those were quick, it takes
+    /// several, and a path is slow.
     pub(crate) fn takes_one_at_a_time(&self) -> bool {
         let is_quick_alone = self.longest_alone.is_some_and(|took| took <= INSTANT);
-        self.is_busy_beside && !self.is_busy_alone
-            || is_quick_alone && self.longest_beside >= SLOW_BESIDE
+        let is_slow_beside = self.longest_beside >= SLOW_BESIDE && self.quick_beside <= 1;
+        self.is_busy_beside && !self.is_busy_alone || is_quick_alone && is_slow_beside
     }
 
     pub(crate) fn is_over_deadline(&self) -> bool {
@@ -381,7 +385,10 @@ impl Courier {
         let took = self.now.saturating_sub(task.sent_at);
         match task.company {
             Company::Alone => self.longest_alone = self.longest_alone.max(Some(took)),
-            Company::Beside => self.longest_beside = self.longest_beside.max(took),
+            Company::Beside => {
+                self.longest_beside = self.longest_beside.max(took);
+                self.quick_beside += u32::from(took <= INSTANT);
+            }
         }
     }
 

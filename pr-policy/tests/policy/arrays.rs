@@ -47,6 +47,16 @@ fn one_that_may_take_one_registration_at_a_time() {
             &["good", "good", "slow good"],
             as_is,
         )
+        .with(
+            "the others of four take seconds",
+            &["good", "good", "slow good", "slow good"],
+            as_is,
+        )
+        .with(
+            "it takes two, and one path is slow",
+            &["good", "good", "good", "slow good"],
+            as_is,
+        )
         // A path that is slow is so without another one, too.
         .with("one takes seconds alone", &["slow", "good", "slow"], as_is)
         .with("two paths, and one is slow", &["good", "slow"], as_is);
