@@ -75,7 +75,7 @@ pub struct PathReturn {
     courier: Courier,
     job: Job,
     path: PathId,
-    /// What the path's own registration is worth, while nothing has been changed.
+    /// What the path's own registration is worth, until it is given up.
     suspicion: Trust,
     step: Step,
     rounds: u32,
@@ -234,14 +234,12 @@ impl PathReturn {
     #[must_use]
     pub fn trust(&self) -> Trust {
         match &self.step {
-            Step::Joining(..) | Step::Recounting(..) | Step::Vouching(_, Joined::Yes) => {
-                Trust::Suspect
-            }
             Step::Leaving(_, AfterLeaving::Reinstate) if self.rounds == 0 => Trust::Trusted,
             Step::Leaving(..) => Trust::Suspect,
             Step::Ended(Settlement::TryAgain(trust)) => *trust,
-            Step::Ended(Settlement::Reinstate) => Trust::Trusted,
-            Step::Validating(_) | Step::Counting(_) | Step::Vouching(..) => self.suspicion,
+            // Also once it is reinstated, until whoever carries this out has entered it among the
+            // nexuses that are registered.
+            _ => self.suspicion,
         }
     }
 
@@ -394,6 +392,7 @@ impl PathReturn {
 
     fn join(&mut self, key: ReservationKey, proof: Proof) -> Step {
         self.rounds += 1;
+        self.suspicion = Trust::Suspect;
         let progress = self.impose(key);
         self.joined(progress, proof)
     }

@@ -128,10 +128,13 @@ impl Alphabet {
     }
 
     /// The commands with which a node may step into another's: those that take something away.
+    /// PREEMPT AND ABORT takes what PREEMPT does.
     #[must_use]
     pub fn intrusions(&self, world: &World, node: usize) -> Vec<Request> {
         let takes = |request: &Request| match request {
-            Request::Preempt(preempt) => preempt.victim != preempt.key,
+            Request::Preempt(preempt) => {
+                preempt.victim != preempt.key && preempt.commands == VictimCommands::Finish
+            }
             Request::Clear(_) => true,
             Request::Register(register) => register.mode == RegisterMode::Compare,
             _ => false,
@@ -193,12 +196,15 @@ impl Alphabet {
         let mut requests = Vec::new();
         for reservation_type in self.types.iter().copied() {
             for victim in victims.iter().copied() {
-                requests.push(Request::Preempt(Preempt {
-                    key,
-                    victim,
-                    reservation_type,
-                    commands: VictimCommands::Finish,
-                }));
+                let preempts = [VictimCommands::Finish, VictimCommands::Abort].map(|commands| {
+                    Request::Preempt(Preempt {
+                        key,
+                        victim,
+                        reservation_type,
+                        commands,
+                    })
+                });
+                requests.extend(preempts);
             }
         }
         requests

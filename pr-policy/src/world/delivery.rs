@@ -37,9 +37,14 @@ impl World {
                 }
             }
             Action::Suspend { ticket } => {
-                self.nodes[node].is_suspended = true;
-                let (ticket, success) = (*ticket, Success::Yes);
-                (Some(Event::Suspended { ticket, success }), "done")
+                let is_done = mishap != Some(Fault::NotSuspended);
+                self.nodes[node].is_suspended = is_done;
+                let (success, word) = match is_done {
+                    true => (Success::Yes, "done"),
+                    false => (Success::No, "refused"),
+                };
+                let ticket = *ticket;
+                (Some(Event::Suspended { ticket, success }), word)
             }
             Action::Resume { ticket } => {
                 self.nodes[node].is_suspended = false;

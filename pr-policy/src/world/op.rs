@@ -53,6 +53,8 @@ pub enum Link {
 /// Something that goes wrong just before the next thing a node would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
+    /// The map is not suspended, as when I/O hangs on a path.
+    NotSuspended,
     /// The command does not arrive, and the transport says so.
     Lost,
     /// The command is executed, and the transport loses the answer.
@@ -112,6 +114,7 @@ impl fmt::Display for Op {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotSuspended => f.write_str("not suspended"),
             Self::Lost => f.write_str("lost"),
             Self::Unanswered => f.write_str("executed, answer lost"),
             Self::Hangs => f.write_str("hangs, not executed"),

@@ -216,8 +216,10 @@ impl World {
     /// What could go wrong with the next action of a node.
     #[must_use]
     pub fn mishaps(&self, node: usize) -> Vec<Fault> {
-        let Some(Action::Send { path, command, .. }) = self.next_action(node) else {
-            return Vec::new();
+        let (path, command) = match self.next_action(node) {
+            Some(Action::Send { path, command, .. }) => (path, command),
+            Some(Action::Suspend { .. }) => return Vec::from([Fault::NotSuspended]),
+            _ => return Vec::new(),
         };
         let is_up = self
             .slot(node, *path)

@@ -478,7 +478,8 @@ fn leads_to(machine: &mut PathReturn, now: Duration) -> String {
         assert_eq!(actions, Vec::<String>::new(), "nothing is left to do");
         let effects = narrate::effects(machine.effects());
         return match settlement {
-            Settlement::Reinstate => format!("= reinstate{effects}"),
+            // What the journal says until that is entered.
+            Settlement::Reinstate => format!("= reinstate{}{effects}", trust(machine.trust())),
             Settlement::TryAgain(later) => format!("= try again{}{effects}", trust(later)),
         };
     }

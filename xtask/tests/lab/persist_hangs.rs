@@ -2,12 +2,13 @@
 //! nobody waiting, and tells what it knows. The deadlines are made for fence
 //! agents, who kill after 20 s and give a read 5 s.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use xtask::error::{Error, Result};
-use xtask::guest::{Fabric, Finished, Lab, Nexus};
+use xtask::error::{Context, Error, Result};
+use xtask::guest::{Fabric, Finished, Lab, Nexus, Writer, run, until};
 
-use crate::persist::{NEW, NONE, OURS, Stage, THEIRS, held_by_us};
+use crate::persist::{NEW, NONE, OURS, Stage, THEIRS, held_by_us, is_suspended};
 
 /// Each kind of command has a map of its own, so that they wait at the same time.
 #[test]
@@ -173,6 +174,46 @@ fn give_up(stage: &Stage, words: &str, limit: Duration) -> Result {
     paths
         .iter()
         .try_for_each(|path| path.witness().read_keys().map(drop))
+}
+
+/// A write that is on its way to the silent holder: device-mapper suspends no map before it has
+/// ended, and without that the others would be refused while the reservation is taken over.
+#[test]
+fn nothing_is_taken_over_while_a_write_hangs() -> Result {
+    let lab = Lab::shared("hangingwrite")?;
+    let stage = Stage::new(&lab, Fabric::Iscsi, 3)?;
+    stage.other.witness().register_and_ignore(THEIRS)?;
+    stage.done("-G -S a")?;
+    stage.done("-R -K a -T 5")?;
+    let before = stage.state()?;
+    let path = &stage.lun.paths()[stage.holder()?];
+    let disk = path.disk()?;
+    run("udevadm", ["settle", "--timeout=20"])?;
+    path.hang()?;
+    // The map's paths take turns.
+    let writer = Writer::start(stage.map.node(), Duration::ZERO)?;
+    let file = format!("/sys/block/{disk}/inflight");
+    until("a write to be on its way to the holder", || {
+        let text = fs::read_to_string(&file).context(|| format!("cannot read {file}"))?;
+        let writes = text.split_whitespace().next_back();
+        Ok(writes.is_some_and(|count| count != "0").then_some(()))
+    })?;
+    let refused = stage.run("-o --timeout 12 -L -K a -T 5");
+    let (after, suspended) = (stage.state(), is_suspended(stage.map.name()));
+    path.resume()?;
+    let refused = ended_alone(refused?.ended_with(OTHER)?);
+    let said = "could not be suspended";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    assert!(refused.duration < OUT, "it took {:?}", refused.duration);
+    assert_eq!((after?, suspended?), (before, false));
+    // Whatever hung has arrived when the path answers.
+    path.witness().read_keys()?;
+    writer.done()?;
+    stage.done("-L -K a -T 5")?;
+    let written = writer.stop();
+    assert_eq!(written.failed, 0, "{written:?}");
+    assert_eq!((stage.state()?.held, stage.keys()?), (None, vec![OURS; 3]));
+    Ok(())
 }
 
 /// It ended although its workers are stuck, and so did the waiting of whoever reads what it
