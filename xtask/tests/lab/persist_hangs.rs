@@ -193,19 +193,23 @@ fn nothing_is_taken_over_while_a_write_hangs() -> Result {
     // The map's paths take turns.
     let writer = Writer::start(stage.map.node(), Duration::ZERO)?;
     let file = format!("/sys/block/{disk}/inflight");
-    until("a write to be on its way to the holder", || {
+    let hanging = until("a write to be on its way to the holder", || {
         let text = fs::read_to_string(&file).context(|| format!("cannot read {file}"))?;
         let writes = text.split_whitespace().next_back();
         Ok(writes.is_some_and(|count| count != "0").then_some(()))
-    })?;
-    let refused = stage.run("-o --timeout 12 -L -K a -T 5");
-    let (after, suspended) = (stage.state(), is_suspended(stage.map.name()));
+    });
+    let seen = hanging.and_then(|()| {
+        let refused = stage.run("-o --timeout 12 -L -K a -T 5")?;
+        Ok((refused, stage.state()?, is_suspended(stage.map.name())?))
+    });
+    // Before anything can fail: the writer ends with its write.
     path.resume()?;
-    let refused = ended_alone(refused?.ended_with(OTHER)?);
+    let (refused, after, suspended) = seen?;
+    let refused = ended_alone(refused.ended_with(OTHER)?);
     let said = "could not be suspended";
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
     assert!(refused.duration < OUT, "it took {:?}", refused.duration);
-    assert_eq!((after?, suspended?), (before, false));
+    assert_eq!((after, suspended), (before, false));
     // Whatever hung has arrived when the path answers.
     path.witness().read_keys()?;
     writer.done()?;
