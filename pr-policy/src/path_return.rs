@@ -233,10 +233,8 @@ impl PathReturn {
     /// journal has to say so before the next action is carried out.
     #[must_use]
     pub fn trust(&self) -> Trust {
-        match &self.step {
-            Step::Leaving(_, AfterLeaving::Reinstate) if self.rounds == 0 => Trust::Trusted,
-            Step::Leaving(..) => Trust::Suspect,
-            Step::Ended(Settlement::TryAgain(trust)) => *trust,
+        match self.step {
+            Step::Ended(Settlement::TryAgain(trust)) => trust,
             // Also once it is reinstated, until whoever carries this out has entered it among the
             // nexuses that are registered.
             _ => self.suspicion,
