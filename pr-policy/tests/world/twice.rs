@@ -290,3 +290,40 @@ fn who_is_shut_out_while_it_recovers_leaves_nothing_on_a_path_that_hangs() {
     assert_eq!(stage.outcome(0), "Conflict");
     stage.rest();
 }
+
+impl Stage {
+    /// Both nodes are registered, and a path that was not there comes to node 0.
+    fn with_newcomer(wiring: Wiring) -> Self {
+        let mut stage = Self::new(wiring);
+        stage.link(0, Link::Down);
+        stage.ask(0, register(0, 0xa), &[]);
+        stage.ask(1, register(0, 0xb), &[]);
+        stage.link(0, Link::Up);
+        stage
+    }
+}
+
+/// The path was registered after this node was shut out, and to give that up is cut off as well:
+/// the third look does not take it for a registration that was in time.
+#[test]
+fn a_late_registration_that_is_not_given_up_yet_is_not_taken_for_one_in_time() {
+    let mut stage = Stage::with_newcomer(Wiring::PortPerPath);
+    stage.duty(&[(2, preempt(0xa)), (3, Fault::Crash)]);
+    stage.duty(&[]);
+    stage.duty(&[(4, Fault::Crash)]);
+    stage.rest();
+    assert_eq!(stage.world.key(0), None);
+}
+
+/// The path is registered, and the program is killed before it has entered that among what is
+/// registered: the path is not forgotten when the key is changed without it.
+#[test]
+fn a_registration_that_no_record_names_yet_is_not_left_behind() {
+    for step in 4..=5 {
+        let mut stage = Stage::with_newcomer(Wiring::Nameless);
+        stage.duty(&[(step, Fault::Crash)]);
+        stage.link(0, Link::Gone);
+        stage.ask(0, register(0xa, 0xaa), &[]);
+        stage.rest();
+    }
+}
