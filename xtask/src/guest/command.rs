@@ -2,11 +2,15 @@
 //! limit.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::error::{Context, Error, Result};
 use crate::process;
@@ -99,18 +103,14 @@ impl Run {
             .command
             .spawn()
             .context(|| format!("cannot run `{line}`"))?;
-        let (sender, events) = mpsc::channel();
-        collect(child.stdout.take(), Stream::Out, &sender);
-        collect(child.stderr.take(), Stream::Err, &sender);
-        drop(sender);
         if let Some(mut stdin) = child.stdin.take() {
             // It need not read it.
             let _ = stdin.write_all(&self.input);
         }
-        let mut output = Output::default();
-        let ended = output.watch(&mut child, &events, start + self.limit)?;
-        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let mut output = Output::of(&mut child);
+        let ended = output.watch(&mut child, start + self.limit);
+        let ended = ended.context(|| format!("cannot watch `{line}`"))?;
+        let [stdout, stderr] = output.streams.map(Stream::into_text);
         let Some((status, end)) = ended else {
             // Of use only where the kernel lets nobody but root look.
             let stack = std::fs::read_to_string(format!("/proc/{}/stack", child.id()));
@@ -173,73 +173,110 @@ impl Finished {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Stream {
-    Out,
-    Err,
+/// What a command writes to one of its descriptors.
+#[derive(Debug)]
+struct Stream {
+    /// `None` once nobody can write to it any more.
+    pipe: Option<File>,
+    written: Vec<u8>,
 }
 
-/// Reads a stream to its end in a thread of its own.
-fn collect(
-    stream: Option<impl Read + Send + 'static>,
-    kind: Stream,
-    sender: &Sender<(Stream, Vec<u8>)>,
-) {
-    let (Some(mut stream), sender) = (stream, sender.clone()) else {
-        return;
-    };
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(length @ 1..) = stream.read(&mut buffer) {
-            let bytes = buffer.get(..length).unwrap_or_default();
-            if sender.send((kind, bytes.to_vec())).is_err() {
-                return;
-            }
+impl Stream {
+    fn new(pipe: Option<impl Into<OwnedFd>>) -> Self {
+        Self {
+            pipe: pipe.map(|pipe| File::from(pipe.into())),
+            written: Vec::new(),
         }
-    });
+    }
+
+    /// Takes in what is there, or the end.
+    fn read(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        let Some(pipe) = &mut self.pipe else {
+            return Ok(());
+        };
+        let length = pipe.read(&mut buffer)?;
+        if length == 0 {
+            self.pipe = None;
+        }
+        self.written
+            .extend(buffer.get(..length).unwrap_or_default());
+        Ok(())
+    }
+
+    fn into_text(self) -> String {
+        String::from_utf8_lossy(&self.written).into_owned()
+    }
 }
 
-#[derive(Debug, Default)]
+/// Standard output and standard error.
+#[derive(Debug)]
 struct Output {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+    streams: [Stream; 2],
 }
 
 impl Output {
+    fn of(child: &mut Child) -> Self {
+        Self {
+            streams: [
+                Stream::new(child.stdout.take()),
+                Stream::new(child.stderr.take()),
+            ],
+        }
+    }
+
     /// Collects output until both streams are closed and the child has ended, or until the
     /// deadline; returns how and when the child ended, if it did.
     fn watch(
         &mut self,
         child: &mut Child,
-        events: &Receiver<(Stream, Vec<u8>)>,
         deadline: Instant,
-    ) -> Result<Option<(ExitStatus, Instant)>> {
+    ) -> io::Result<Option<(ExitStatus, Instant)>> {
         let mut ended = None;
-        let mut closed = false;
-        while !(closed && ended.is_some()) && Instant::now() < deadline {
-            // The end of a child nearly always closes its streams, which wakes us.
-            match events.recv_timeout(POLL) {
-                Ok((Stream::Out, bytes)) => self.stdout.extend(bytes),
-                Ok((Stream::Err, bytes)) => self.stderr.extend(bytes),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) if closed => std::thread::sleep(NEARLY),
-                Err(RecvTimeoutError::Disconnected) => closed = true,
-            }
+        while Instant::now() < deadline {
+            let is_open = self.read_ready()?;
             if ended.is_none() {
-                let status = child
-                    .try_wait()
-                    .context(|| "cannot wait for a child".to_owned())?;
-                ended = status.map(|status| (status, Instant::now()));
+                ended = child.try_wait()?.map(|status| (status, Instant::now()));
+            }
+            match (is_open, ended.is_some()) {
+                (false, true) => break,
+                (false, false) => std::thread::sleep(NEARLY),
+                (true, _) => {}
             }
         }
         Ok(ended)
+    }
+
+    /// Waits a moment for something to read; `false` once both streams are closed.
+    fn read_ready(&mut self) -> io::Result<bool> {
+        let mut open: Vec<&mut Stream> = { &mut self.streams }
+            .iter_mut()
+            .filter(|it| it.pipe.is_some())
+            .collect();
+        let pipes = open.iter().filter_map(|stream| stream.pipe.as_ref());
+        let mut waits: Vec<PollFd<'_>> = pipes
+            .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN))
+            .collect();
+        if waits.is_empty() {
+            return Ok(false);
+        }
+        match poll(&mut waits, POLL) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        // Also what tells no more than that it was closed.
+        let ready: Vec<bool> = waits.iter().map(|it| it.any() == Some(true)).collect();
+        for (stream, _) in open.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
+            stream.read()?;
+        }
+        Ok(true)
     }
 }
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How often the end of a command is looked for while its output is open.
-const POLL: Duration = Duration::from_millis(20);
+/// How often the end of a command is looked for while its output is open, in milliseconds.
+const POLL: u16 = 20;
 
 /// And when its output is closed, which is nearly its end.
 const NEARLY: Duration = Duration::from_micros(500);
