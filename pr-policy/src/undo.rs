@@ -108,12 +108,12 @@ impl Undoing {
         let is_left = |path: &PathId| !end.done.contains(path) && !end.conflicts.contains(path);
         let left: Vec<PathId> = changed.into_iter().filter(is_left).collect();
         let is_none = old_key(&register, &failure, job).is_some_and(ReservationKey::is_none);
-        job.effects.registration = if !left.is_empty() {
-            Some(job.registered(&register, &left))
-        } else if is_none && job.remembered_key.is_some() {
-            Some(Registration::Unregistered)
-        } else {
-            None
+        job.effects.registration = match (left.is_empty(), is_none) {
+            (true, true) if job.remembered_key.is_some() => Some(Registration::Unregistered),
+            // A path that has the key gives it up when it returns.
+            (false, true) => Some(Registration::Unregistered),
+            (false, false) => Some(job.registered(&register, &left)),
+            (true, _) => None,
         };
         if !is_none {
             return State::Finished(failure);

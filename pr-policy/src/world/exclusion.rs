@@ -38,14 +38,16 @@ pub enum Exclusion {
     LossAfterTakingDuringReturn,
     /// A path dies while this node puts back a registration that the device has no room for: the
     /// others are unregistered then, and none has room to take the key for a moment, so that nobody
-    /// is left to purge it (P4).
+    /// is left to purge it (P4). Or those die that have a registration, and there is no room for
+    /// the one that is left (P1).
     LossWithoutRoom,
     /// PREEMPT or CLEAR without an answer, and its victim leaves meanwhile, or another node removes
     /// it, or the sender: nothing tells who of them was first (P1, P2, P3).
     SilentTakingAmongOthers,
-    /// A path dies while this node unregisters, or registers and is killed, on a device that does
-    /// not tell whose the registrations are: it is not known before that it will have to be purged,
-    /// and after a crash not which paths had registered (P3, P4).
+    /// A path dies and the program is killed while this node registers, or a path dies while what
+    /// was cut off is completed, on a device that does not tell whose the registrations are: it is
+    /// not known any more which paths had registered (P3, P4). Or a path dies while this node
+    /// unregisters there, and the map cannot be suspended for what is left to be purged (P4).
     LossOnUncounted,
     /// Another node shuts this one out while it takes over, or a path returns, and one port has all
     /// paths of this node, on a device that registers for all target ports, or for all paths of a
@@ -130,7 +132,9 @@ impl Exclusion {
             Self::LossOnUncounted => {
                 let is_cut_off = world.nodes[node].journal.is_some();
                 let is_second = *fault == Fault::Crash && world.mishaps_of(node) > 0;
-                let is_hit = loses && (unregisters || is_cut_off) || registers && is_second;
+                let is_hit = loses && is_cut_off
+                    || registers && is_second
+                    || unregisters && *fault == Fault::NotSuspended;
                 is_hit && !world.names_registrations()
             }
             Self::TakingDuringRenewalForAllPorts => {

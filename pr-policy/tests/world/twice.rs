@@ -21,7 +21,11 @@ struct Stage {
 
 impl Stage {
     fn new(wiring: Wiring) -> Self {
-        let setting = Rc::new(Setting::new(Profile::strict(), wiring, &[3, 3]));
+        Self::on(Profile::strict(), wiring)
+    }
+
+    fn on(profile: Profile, wiring: Wiring) -> Self {
+        let setting = Rc::new(Setting::new(profile, wiring, &[3, 3]));
         let world = World::new(setting.clone());
         Self { setting, world }
     }
@@ -326,4 +330,24 @@ fn a_registration_that_no_record_names_yet_is_not_left_behind() {
         stage.ask(0, register(0xa, 0xaa), &[]);
         stage.rest();
     }
+}
+
+/// The device has no room for all of a node's paths, and one that has a registration dies before it
+/// gives that back: the node was refused, and its other paths are not registered for that.
+#[test]
+fn who_found_no_room_is_not_registered_because_a_path_has_a_key() {
+    let mut stage = Stage::on(Profile::max_registrants(4), Wiring::PortPerPath);
+    stage.ask(1, register(0, 0xb), &[]);
+    let hangs = Fault::Link {
+        node: 0,
+        path: 0,
+        link: Link::Hanging,
+    };
+    stage.ask(0, register(0, 0xa), &[(2, hangs)]);
+    assert_eq!(stage.outcome(0), "Answered");
+    stage.link(1, Link::Down);
+    stage.link(1, Link::Up);
+    stage.link(0, Link::Up);
+    stage.rest();
+    assert_eq!(stage.world.key(0), None);
 }
