@@ -9,6 +9,7 @@ use std::thread::scope;
 use xtask::error::{Error, Result};
 use xtask::guest::{Answer, Fabric, Lab, Lun, Nexus, Witness, until};
 
+use crate::dead_holder::{Loss, path_goes};
 use crate::persist::{Held, NEW, NONE, OURS, Stage, State, THEIRS};
 
 /// What this node asks while its holder is silent.
@@ -81,7 +82,7 @@ fn play(act: Act, stage: &Stage) -> Result<Ended> {
     stage.done("-I -S a")?;
     let silent = &stage.lun.paths()[2];
     silent.witness().reserve(OURS, TYPE)?;
-    silent.hang()?;
+    path_goes(silent, Loss::Silent)?;
     let (finished, answer) = scope(|threads| {
         let command = threads.spawn(|| stage.run(&format!("-o {}", act.words())));
         await_middle(act, stage)?;
@@ -95,6 +96,8 @@ fn play(act: Act, stage: &Stage) -> Result<Ended> {
     let words = format!("{act:?}: {state:?}\n{}{}", finished.stdout, finished.stderr);
     assert_eq!(state.ours[1], key, "{words}");
     assert!([NONE, key].contains(&state.ours[2]), "{words}");
+    // Else the write may be sent there.
+    stage.map.fail_path(silent)?;
     assert_eq!(stage.can_write()?, key != NONE, "{words}");
     silent.resume()?;
     Ok(Ended {

@@ -67,7 +67,9 @@ fn everything_works_without_the_daemon_and_is_known_to_it_later() -> Result {
     let path = host.lun.paths()[0].clone();
     path.set_offline()?;
     host.done("-I -S c")?;
-    host.daemon = Some(Multipathd::start(&lab, DEFAULT_CONFIG)?);
+    // It looks at registrations once, by a path that its checker has found to be up by then.
+    let config = DEFAULT_CONFIG.replacen("defaults {", "defaults {\n\tforce_sync yes", 1);
+    host.daemon = Some(Multipathd::start(&lab, &config)?);
     host.await_paths(1)?;
     // It makes the map first, and looks at registrations then.
     until("the daemon to know of the registration", || {
