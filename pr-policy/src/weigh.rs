@@ -254,8 +254,13 @@ fn reserved(reserve: &Reserve, census: &Census, job: &mut Job, courier: &mut Cou
     }
     let held = census.single_holder(reserve.key);
     let same = held.filter(|held| held.reservation_type == reserve.reservation_type);
-    if same.is_none() || census.holder(reserve.key, job) != Ownership::Ours {
+    let Some(held) = same else {
         return State::Finished(Outcome::Conflict);
+    };
+    match census.holder(reserve.key, job) {
+        Ownership::Ours => {}
+        Ownership::Foreign => return State::Finished(Outcome::Conflict),
+        Ownership::Unclear => return State::Finished(unclear(&held)),
     }
     match census.is_member(reserve.key, job) {
         Some(true) => State::reserved_already(reserve, job),

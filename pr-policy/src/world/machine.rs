@@ -34,6 +34,8 @@ pub(super) struct Running {
     pub(super) meddlings: u32,
     /// Keys that some node had left behind when it began, since another one has them too.
     pub(super) spared: Vec<ReservationKey>,
+    /// Keys that other nodes had when it began.
+    pub(super) foreign: Vec<ReservationKey>,
 }
 
 #[derive(Debug, Clone)]
@@ -55,6 +57,7 @@ impl Running {
             mishaps: 0,
             meddlings: 0,
             spared: Vec::new(),
+            foreign: Vec::new(),
         };
         running.collect();
         running

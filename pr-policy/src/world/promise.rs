@@ -294,7 +294,7 @@ impl World {
             ));
         }
         let is_unclear = is_unclear(outcome) || is_unreachable(outcome);
-        if is_unclear && running.mishaps == 0 && !self.is_excusable(node, outcome) {
+        if is_unclear && running.mishaps == 0 && !self.is_excusable(node, outcome, running) {
             let shown = Shown(request);
             return Err(self.broken(
                 Promise::SameAnswer,
@@ -305,7 +305,7 @@ impl World {
         Ok(())
     }
 
-    fn is_excusable(&self, node: usize, outcome: &Outcome) -> bool {
+    fn is_excusable(&self, node: usize, outcome: &Outcome, running: &Running) -> bool {
         // One that could never be settled must not carry anything.
         let is_up = |path: &PathSlot| path.link == Link::Up && path.is_active;
         match outcome {
@@ -313,7 +313,9 @@ impl World {
                 !self.nodes[node].paths.iter().any(is_up)
             }
             // Of two nodes with one key neither can preempt the other's registrations with its own.
-            Outcome::HolderUnreachable { key, .. } => self.is_shared_key(node, *key),
+            Outcome::HolderUnreachable { key, .. } => {
+                running.foreign.contains(key) || self.is_shared_key(node, *key)
+            }
             // What a takeover had freed was given to another node's registrations.
             Outcome::Incomplete { .. } => self.setting.profile.max_registrants.is_some(),
             _ => false,
@@ -411,11 +413,16 @@ impl World {
 
     /// Whether another node has the same key: a purge of it could not spare that.
     fn is_shared_key(&self, node: usize, key: ReservationKey) -> bool {
-        (0..self.nodes.len())
-            .filter(|other| *other != node)
-            .any(|other| {
-                (0..self.setting.paths(other)).any(|path| self.path_key(other, path) == Some(key))
-            })
+        self.keys_of_others(node).contains(&key)
+    }
+
+    pub(super) fn keys_of_others(&self, node: usize) -> Vec<ReservationKey> {
+        let others = (0..self.nodes.len()).filter(|other| *other != node);
+        let paths = others.flat_map(|other| {
+            let paths = 0..self.setting.paths(other);
+            paths.filter_map(move |path| self.path_key(other, path))
+        });
+        paths.collect()
     }
 
     /// What was left on a path since another node has the same key: nobody comes back for it

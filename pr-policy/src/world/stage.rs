@@ -316,6 +316,7 @@ impl World {
         let machine = Machine::Transaction(Box::new(transaction));
         let running = Running {
             spared: self.spared_keys(),
+            foreign: self.keys_of_others(node),
             ..Running::new(op, machine)
         };
         self.nodes[node].running = Some(Box::new(running));

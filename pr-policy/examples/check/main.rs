@@ -2,7 +2,7 @@
 //! random histories of larger ones. `cargo xtask check` runs it.
 //!
 //! ```text
-//! check [--deep] [--only exhaustive|random] [--type N] [--walk NAME] [--most KINDS]
+//! check [--deep] [--only exhaustive|scenes|random] [--type N] [--walk NAME] [--most KINDS]
 //!       [--seed N] [--runs N] [--target NAME] [--without EXCLUSION]
 //! ```
 
@@ -11,6 +11,8 @@
     clippy::indexing_slicing,
     reason = "a wrong argument may end it"
 )]
+
+mod scenes;
 
 use std::collections::VecDeque;
 use std::process::ExitCode;
@@ -29,10 +31,14 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let start = Instant::now();
     let mut violations = 0;
-    if arguments.only != Some("random".into()) {
+    let is_meant = |part: &str| arguments.only.as_ref().is_none_or(|only| only == part);
+    if is_meant("exhaustive") {
         violations += exhaustive(&arguments);
     }
-    if arguments.only != Some("exhaustive".into()) {
+    if is_meant("scenes") {
+        violations += scenes::scenes(&arguments);
+    }
+    if is_meant("random") {
         violations += random(&arguments);
     }
     if arguments.only.is_none() {
@@ -190,36 +196,52 @@ const WALKS: &[Walk] = &[
     },
 ];
 
+/// A search, what it is called, and the reservation type that it is about.
+struct Search<'a> {
+    name: String,
+    held: u8,
+    find: Box<dyn Fn() -> Findings + Send + 'a>,
+}
+
 fn exhaustive(arguments: &Arguments) -> usize {
-    println!("exhaustive: 2 nodes, 3 paths each");
-    println!("{HEAD}");
-    let types = arguments.types.iter().copied();
     let is_meant = |walk: &&Walk| {
         let name = arguments.walk.as_ref();
         name.is_none_or(|name| name == walk.name)
     };
     let all = WALKS.iter().filter(is_meant).flat_map(|walk| {
-        let types = types.clone().filter(|held| walk.types.contains(held));
-        types.map(move |held| (walk, held))
+        let types = arguments.types.iter().copied();
+        let types = types.filter(|held| walk.types.contains(held));
+        types.map(move |held| Search {
+            name: walk.name.to_owned(),
+            held,
+            find: Box::new(move || walk.search(ReservationType(held), arguments)),
+        })
     });
+    println!("exhaustive: 2 nodes, 3 paths each");
+    carry_out(all)
+}
+
+/// Searches on all processors, and counts the violations.
+fn carry_out<'a>(all: impl Iterator<Item = Search<'a>>) -> usize {
+    println!("{HEAD}");
     let queue = Mutex::new(all.collect::<VecDeque<_>>());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        let work = || drain(&queue, arguments);
+        let work = || drain(&queue);
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let ended = workers.into_iter().map(|worker| worker.join());
-        ended.map(|count| count.expect("a walk panicked")).sum()
+        ended.map(|count| count.expect("a search panicked")).sum()
     })
 }
 
-/// Walks until nothing is left, and counts the violations.
-fn drain(queue: &Mutex<VecDeque<(&Walk, u8)>>, arguments: &Arguments) -> usize {
-    let next = || queue.lock().expect("no walk panics").pop_front();
+/// Searches until nothing is left, and counts the violations.
+fn drain(queue: &Mutex<VecDeque<Search<'_>>>) -> usize {
+    let next = || queue.lock().expect("no search panics").pop_front();
     let mut violations = 0;
-    while let Some((walk, held)) = next() {
+    while let Some(Search { name, held, find }) = next() {
         let start = Instant::now();
-        let found = walk.search(ReservationType(held), arguments);
-        let mut text = line(walk.name, held, &found, start.elapsed());
+        let found = find();
+        let mut text = line(&name, held, &found, start.elapsed());
         for violation in &found.violations {
             text += &format!("\n\n{violation}");
         }
@@ -262,12 +284,11 @@ fn mutations() -> usize {
     Mutation::ALL.len() - found
 }
 
-const HEAD: &str =
-    "  walk               type   states transitions      steps depth    torn violations     time";
+const HEAD: &str = "  walk                           type   states transitions      steps depth    torn violations     time";
 
 fn line(name: &str, held: u8, found: &Findings, time: Duration) -> String {
     format!(
-        "  {name:18} {held:4} {:8} {:11} {:10} {:5} {:7} {:10} {:7.1} s",
+        "  {name:30} {held:4} {:8} {:11} {:10} {:5} {:7} {:10} {:7.1} s",
         found.states,
         found.transitions,
         found.steps,
@@ -357,7 +378,7 @@ fn random(arguments: &Arguments) -> usize {
     let (runs, ops) = if arguments.deep {
         (40, 4_000)
     } else {
-        (4, 1_500)
+        (7, 1_000)
     };
     let runs = arguments.runs.unwrap_or(runs);
     println!(
@@ -486,9 +507,7 @@ fn stroll(profile: Profile, wiring: Wiring, ops: u32, seed: u64) -> Run {
         links: vec![links; 3],
         most_away: vec![4, 7, 2],
         exclusions: exclusions(),
-        // Who gets the reservation does not know; where the device does not name it either, it
-        // cannot use it once that path is gone.
-        moves: wiring != Wiring::Nameless && !profile.has(Quirks::NO_FULL_STATUS),
+        moves: may_move(profile, wiring),
         all_tg_pt: profile == Profile::needs_all_tg_pt(),
     };
     let course = Course {
@@ -498,4 +517,10 @@ fn stroll(profile: Profile, wiring: Wiring, ops: u32, seed: u64) -> Run {
         kinds: ALL,
     };
     run(&setting, &alphabet, course, seed)
+}
+
+/// Who gets the reservation does not know; where the device does not name it either, it cannot use
+/// it once that path is gone.
+fn may_move(profile: Profile, wiring: Wiring) -> bool {
+    wiring != Wiring::Nameless && !profile.has(Quirks::NO_FULL_STATUS)
 }
