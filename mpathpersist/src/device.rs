@@ -106,24 +106,25 @@ impl<'a> Device<'a> {
         let lock = self.lock(patience)?;
         self.refresh()?;
         let mut notes = Vec::new();
-        let leftover = self.leftover(&lock);
-        let mut is_open = false;
-        if let Some(leftover) = &leftover {
+        let mut open = self.leftover(&lock);
+        if let Some(leftover) = &open {
             notes.push(leftover.note(self.name()));
             if leftover.is_superseded_by(request) {
                 self.resume_if_suspended()?;
             } else {
                 let finished = self.finish(leftover, &lock, patience);
-                is_open = finished
-                    .as_ref()
-                    .is_ok_and(|report| report.outcome.is_open());
+                open = open.filter(|_| !is_settled(&finished));
                 let problem = |failure: Failure| vec![failure.to_string()];
                 notes.extend(finished.map_or_else(problem, |report| report.notes));
             }
         }
         let result = self.change_locked(request, options, started, &lock, None);
-        let is_needed = is_open || is_untouched(&result);
-        if let Some(leftover) = leftover.filter(|_| is_needed) {
+        let is_needed = |leftover: &Leftover| match &result {
+            Ok(report) => leftover.outlasts(request, &report.outcome),
+            // Unless this one has been cut off itself.
+            Err(_) => self.leftover(&lock).is_none(),
+        };
+        if let Some(leftover) = open.filter(is_needed) {
             // This one has closed its own entry in its place.
             let kept = lock.journal().write(&leftover.0);
             notes.extend(kept.err().map(|error| format!("{}: {error}", self.name())));
@@ -184,13 +185,9 @@ impl<'a> Device<'a> {
         let mut options = Options::for_request(&request);
         options.limits = options.limits.within(deadline);
         options.occasion = Occasion::Recovery;
-        let before = leftover.before();
-        let result = self.change_locked(&request, options, Instant::now(), lock, before);
-        let is_settled = match &result {
-            Ok(report) => !report.outcome.is_open(),
-            Err(failure) => is_refusal(failure),
-        };
-        let noted = if is_settled {
+        let cut_off = Some(leftover);
+        let result = self.change_locked(&request, options, Instant::now(), lock, cut_off);
+        let noted = if is_settled(&result) {
             lock.journal().clear()
         } else {
             lock.journal().write(&leftover.0)
@@ -219,14 +216,16 @@ impl<'a> Device<'a> {
         options: Options,
         started: Instant,
         lock: &MapLock,
-        before: Option<Before>,
+        cut_off: Option<&Leftover>,
     ) -> Result<Report, Failure> {
+        let before = cut_off.and_then(Leftover::before);
         let limits = options.limits;
         let loaded = Config::load(&self.host.config);
         let config = loaded.config;
         report_problems(&loaded.problems);
         let prkeys = PrKeysFile::new(&self.host.prkeys);
         let (plan, stored) = self.plan_key(request, &config, &prkeys)?;
+        let stored = cut_off.map_or(stored, |cut_off| cut_off.stored_before(stored));
         let request = &self.with_configuration(request, &config);
         let daemon = Daemon::connect(&self.host.daemon, daemon_patience(&config, limits));
         let map = self.map.clone();
@@ -240,7 +239,13 @@ impl<'a> Device<'a> {
         let snapshot = Snapshot { before, ..snapshot };
         let note = |before| books.announce_before(before);
         let result = self.carry_out(request, snapshot, options, started, note);
-        if !matches!(&result, Ok((report, effects)) if is_in_force(plan, report, effects)) {
+        let is_kept = match &result {
+            // It goes on with the key that it has stored.
+            Ok((report, _)) if cut_off.is_some() && report.outcome.is_open() => true,
+            Ok((report, effects)) => is_in_force(plan, report, effects),
+            Err(_) => cut_off.is_some(),
+        };
+        if !is_kept {
             books.undo();
         }
         let (mut report, effects) = result?;
@@ -441,16 +446,11 @@ pub(crate) fn is_in_force(plan: KeyPlan, report: &Report, effects: &Effects) -> 
     }
 }
 
-/// Whether a request has changed nothing, for all that is known: what was cut off before it is as
-/// it was.
-fn is_untouched(result: &Result<Report, Failure>) -> bool {
-    let outcome = result.as_ref().map(|report| &report.outcome);
-    match outcome {
-        Ok(outcome) => matches!(
-            outcome,
-            Outcome::NoUsablePath | Outcome::Unreachable { .. } | Outcome::NotSuspended
-        ),
-        Err(_) => true,
+/// Whether what was cut off need not be tried again.
+fn is_settled(finished: &Result<Report, Failure>) -> bool {
+    match finished {
+        Ok(report) => !report.outcome.is_open(),
+        Err(failure) => is_refusal(failure),
     }
 }
 

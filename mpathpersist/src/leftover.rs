@@ -3,9 +3,10 @@
 //! The journal says what was asked in so many fields that it can be asked again. Only requests
 //! that [`recovery`] repeats are written down that far.
 
+use mpath_state::StoredKey;
 use mpath_state::record::Intent;
 use pr_policy::{
-    Before, Preempt, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,
+    Before, Outcome, Preempt, Register, RegisterAndMove, RegisterMode, Release, Request, Reserve,
     VictimCommands, recovery,
 };
 use scsi_pr::{ReservationKey, ReservationType};
@@ -20,6 +21,10 @@ pub(crate) struct Leftover(pub(crate) Intent);
 #[serde(tag = "action", rename_all = "snake_case")]
 enum Written {
     Register {
+        /// The key that the device was to compare; none for REGISTER AND IGNORE EXISTING KEY, and
+        /// where an earlier version wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<u64>,
         new_key: u64,
         aptpl: bool,
         all_tg_pt: bool,
@@ -89,6 +94,12 @@ impl Leftover {
         })
     }
 
+    /// The stored key before it began; what is stored by `now` may be the one that it was to
+    /// register.
+    pub(crate) fn stored_before(&self, now: Option<StoredKey>) -> Option<StoredKey> {
+        self.0.restore_file_key.unwrap_or(now)
+    }
+
     /// For people.
     pub(crate) fn note(&self, map: &str) -> String {
         format!(
@@ -104,6 +115,32 @@ impl Leftover {
         is_register(request) && self.remedy().as_ref().is_some_and(is_register)
     }
 
+    /// Whether it is still to be completed once this was asked and ended so. What this node has
+    /// asked for and got since is not taken back by something older.
+    pub(crate) fn outlasts(&self, request: &Request, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Done => !self.is_settled_by(request),
+            // It may have changed what was to be completed.
+            Outcome::Unknown { .. }
+            | Outcome::Incomplete { .. }
+            | Outcome::HolderUnreachable { .. } => !self.is_superseded_by(request),
+            _ => true,
+        }
+    }
+
+    fn is_settled_by(&self, request: &Request) -> bool {
+        let unregisters =
+            matches!(request, Request::Register(register) if register.is_unregister());
+        match self.remedy() {
+            Some(Request::Register(_)) => self.is_superseded_by(request),
+            Some(Request::Reserve(_) | Request::Release(_)) => {
+                unregisters || !matches!(request, Request::Register(_))
+            }
+            Some(Request::RegisterAndMove(_)) => true,
+            _ => false,
+        }
+    }
+
     /// The request that completes it; `None` if nothing is to be asked of the device.
     pub(crate) fn remedy(&self) -> Option<Request> {
         let written = self.0.extra.get(ARGUMENTS)?.clone();
@@ -116,6 +153,7 @@ impl Written {
     fn of(request: &Request) -> Option<Self> {
         Some(match request {
             Request::Register(register) => Self::Register {
+                key: (register.mode == RegisterMode::Compare).then_some(register.key.0),
                 new_key: register.new_key.0,
                 aptpl: register.aptpl,
                 all_tg_pt: register.all_tg_pt,
@@ -150,12 +188,16 @@ impl Written {
     fn request(self) -> Option<Request> {
         Some(match self {
             Self::Register {
+                key,
                 new_key,
                 aptpl,
                 all_tg_pt,
             } => Request::Register(Register {
-                mode: RegisterMode::Ignore,
-                key: ReservationKey::NONE,
+                mode: match key {
+                    Some(_) => RegisterMode::Compare,
+                    None => RegisterMode::Ignore,
+                },
+                key: ReservationKey(key.unwrap_or_default()),
                 new_key: ReservationKey(new_key),
                 aptpl,
                 all_tg_pt,
@@ -244,6 +286,23 @@ mod tests {
             &Request::Register(register),
             Some(&Request::Register(repeated)),
         );
+        let unregister = Register {
+            mode: RegisterMode::Compare,
+            key: ReservationKey(7),
+            new_key: ReservationKey::NONE,
+            aptpl: false,
+            all_tg_pt: false,
+            transport_ids: Vec::new(),
+        };
+        // Wherever there is a registration, if the key is this node's.
+        let everywhere = Register {
+            mode: RegisterMode::Ignore,
+            ..unregister.clone()
+        };
+        check(
+            &Request::Register(unregister),
+            Some(&Request::Register(everywhere)),
+        );
         let release = Request::Release(Release {
             key: ReservationKey(7),
             reservation_type: ReservationType(5),
@@ -295,6 +354,58 @@ mod tests {
         };
         assert!(!leftover.is_superseded_by(&Request::Clear(clear)));
         assert!(!Leftover(Intent::new("old")).is_superseded_by(&register(2)));
+    }
+
+    #[test]
+    fn what_was_asked_for_and_got_since_is_not_taken_back() {
+        let key = ReservationKey(1);
+        let reservation_type = ReservationType(5);
+        let release = Request::Release(Release {
+            key,
+            reservation_type,
+        });
+        let reserve = Request::Reserve(Reserve {
+            key,
+            reservation_type,
+        });
+        let clear = Request::Clear(Clear { key });
+        let register = |new_key| {
+            Request::Register(Register {
+                mode: RegisterMode::Compare,
+                key,
+                new_key: ReservationKey(new_key),
+                aptpl: false,
+                all_tg_pt: false,
+                transport_ids: Vec::new(),
+            })
+        };
+        let rows = [
+            (&release, &reserve, Outcome::Done, false),
+            (&reserve, &release, Outcome::Done, false),
+            (&reserve, &clear, Outcome::Done, false),
+            (&reserve, &register(0), Outcome::Done, false),
+            (&reserve, &register(2), Outcome::Done, true),
+            (&release, &reserve, Outcome::Conflict, true),
+            (&register(2), &reserve, Outcome::Done, true),
+            (&register(2), &register(3), Outcome::Done, false),
+            (&register(2), &register(3), Outcome::NoUsablePath, true),
+            (&register(2), &register(3), Outcome::Conflict, true),
+            (
+                &register(2),
+                &register(3),
+                Outcome::Unknown {
+                    path: pr_policy::PathId(0),
+                },
+                false,
+            ),
+        ];
+        for (cut_off, asked, outcome, expected) in rows {
+            let mut intent = Intent::new("test");
+            enter(&mut intent, cut_off);
+            let leftover = Leftover(intent);
+            let found = leftover.outlasts(asked, &outcome);
+            assert_eq!(found, expected, "{cut_off} then {asked}: {outcome:?}");
+        }
     }
 
     #[test]

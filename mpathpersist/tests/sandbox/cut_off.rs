@@ -1,4 +1,5 @@
-//! A change of key that was killed after its first path, and cannot be completed yet.
+//! Commands that were killed: a change of key after its first path, that cannot be completed yet;
+//! and some of which the device has seen nothing.
 
 use std::path::PathBuf;
 
@@ -7,6 +8,8 @@ use mpath_state::prkeys::PrKeysFile;
 use scsi_pr::ReservationKey;
 
 use crate::san::San;
+
+const WWID: &str = "360060e80000000000000000000000001";
 
 /// From 0xa1 to 0xa4: sda has the new key, sdb the old one, and neither is in reach.
 fn cut_off() -> (San, PathBuf) {
@@ -20,13 +23,12 @@ fn cut_off() -> (San, PathBuf) {
         aptpl: false,
     };
     let keys = PrKeysFile::new(san.at("san/alice/prkeys"));
-    let wwid = "360060e80000000000000000000000001";
-    keys.set(wwid, key).unwrap();
+    keys.set(WWID, key).unwrap();
     let journal = "{\"version\":1,\"operation\":\"REGISTER\",\"request\":\"REGISTER mpatha\",\
                    \"pid\":999999999,\"arguments\":{\"action\":\"register\",\"new_key\":164,\
                    \"aptpl\":false,\"all_tg_pt\":false},\"before\":{\"registrations\":2,\
                    \"generation\":2,\"key\":161}}";
-    let path = san.at(&format!("san/alice/run/{wwid}.journal"));
+    let path = san.at(&format!("san/alice/run/{WWID}.journal"));
     std::fs::write(&path, journal).unwrap();
     for device in ["sda", "sdb"] {
         san.run(&format!("sandbox offline san/alice {device}")).ok();
@@ -67,5 +69,42 @@ fn it_is_completed_before_a_path_is_put_to_use_again() {
     assert!(!journal.exists());
     let told = san.run("sandbox up san/alice sda").ok();
     assert_eq!(told, "sda: back in use, registered with 0xa4\n");
+    san.on("alice", "check mpatha").ok();
+}
+
+/// Alice is registered with 0xa1, and a REGISTER of hers was killed before it sent anything. It had
+/// stored this key already, or removed the stored one.
+fn killed_early(stored: Option<u64>, arguments: &str) -> San {
+    let san = San::new("--paths 2");
+    san.on("alice", "-o -G -S a1 mpatha").ok();
+    let keys = PrKeysFile::new(san.at("san/alice/prkeys"));
+    match stored.map(ReservationKey) {
+        Some(key) => keys.set(WWID, StoredKey { key, aptpl: false }).unwrap(),
+        None => keys.remove(WWID).unwrap(),
+    }
+    let journal = format!(
+        "{{\"version\":1,\"operation\":\"REGISTER\",\"request\":\"REGISTER mpatha\",\
+         \"pid\":999999999,\"restore_file_key\":\"0xa1\",\"arguments\":{{\
+         \"action\":\"register\",{arguments},\"aptpl\":false,\"all_tg_pt\":false}}}}"
+    );
+    let path = san.at(&format!("san/alice/run/{WWID}.journal"));
+    std::fs::write(path, journal).unwrap();
+    san
+}
+
+/// One disk would have refused it, whenever it came.
+#[test]
+fn unregistering_with_a_wrong_key_is_not_completed_with_the_right_one() {
+    let san = killed_early(None, "\"key\":2989,\"new_key\":0");
+    san.on("alice", "-o -R -K a1 -T 5 mpatha").ok();
+    san.on("alice", "check mpatha").ok();
+    let keys = san.on("alice", "-i -k mpatha").ok();
+    assert_eq!(keys.matches("0xa1").count(), 2, "{keys}");
+}
+
+#[test]
+fn the_stored_key_is_put_back_if_nothing_was_changed() {
+    let san = killed_early(Some(0xa4), "\"key\":161,\"new_key\":164");
+    san.on("alice", "-o -R -K a1 -T 5 mpatha").ok();
     san.on("alice", "check mpatha").ok();
 }
