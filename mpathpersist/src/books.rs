@@ -341,6 +341,7 @@ impl Remembered {
             remembered_holding: record.holds == PrStatus::Set,
             remembered_nexuses: record.nexuses.len(),
             remembered_gone: gone_nexuses(&record, map),
+            remembered_suspects: record.suspects.len(),
             own_ports: ports.filter_map(|port| port.parse().ok()).collect(),
             ..snapshot
         }

@@ -77,6 +77,8 @@ pub struct PathReturn {
     path: PathId,
     /// What the path's own registration is worth, until it is given up.
     suspicion: Trust,
+    /// How many others may have been registered too late.
+    other_suspects: usize,
     step: Step,
     rounds: u32,
 }
@@ -140,6 +142,8 @@ impl PathReturn {
         options: Options,
     ) -> Self {
         let key = snapshot.remembered_key;
+        let itself = usize::from(trust == Trust::Suspect);
+        let other_suspects = snapshot.remembered_suspects.saturating_sub(itself);
         let mut job = Job::new(census_request(), snapshot, options);
         job.note_state(path, PathState::Doubtful);
         // It is known to be alive, which the other doubtful ones are not: it is read through
@@ -150,6 +154,7 @@ impl PathReturn {
             job,
             path,
             suspicion: trust,
+            other_suspects,
             step: Step::Ended(Settlement::Reinstate),
             rounds: 0,
         };
@@ -343,18 +348,27 @@ impl PathReturn {
         let Some(key) = self.key() else {
             return self.leave(AfterLeaving::Reinstate);
         };
-        match census.members(key, &self.job) {
+        let members = census.members(key, &self.job);
+        let generation = census.generation();
+        match members {
             Some(0) => self.expelled(),
+            None if self.others().is_empty() && census.count(key) == 0 => self.expelled(),
+            // What the others say is not what a nexus says that was registered too late.
+            _ if self.other_suspects > 0 && !self.others().is_empty() => {
+                self.ask_others(key, Joined::No)
+            }
+            _ if self.other_suspects > 0
+                && members.unwrap_or_else(|| census.count(key)) <= self.other_suspects =>
+            {
+                self.not_now()
+            }
             // The path alone will have several registrations, one for each target port.
             Some(_) if self.job.all_tg_pt() && !self.others().is_empty() => {
                 self.ask_others(key, Joined::No)
             }
-            Some(_) if self.job.all_tg_pt() => self.join(key, Proof::Counted(census.generation())),
-            Some(_) => self.join(key, Proof::Named(census.generation())),
-            None if self.others().is_empty() && census.count(key) > 0 => {
-                self.join(key, Proof::Counted(census.generation()))
-            }
-            None if self.others().is_empty() => self.expelled(),
+            Some(_) if self.job.all_tg_pt() => self.join(key, Proof::Counted(generation)),
+            Some(_) => self.join(key, Proof::Named(generation)),
+            None if self.others().is_empty() => self.join(key, Proof::Counted(generation)),
             None => self.ask_others(key, Joined::No),
         }
     }
@@ -428,13 +442,14 @@ impl PathReturn {
         if is_disturbed && self.rounds < MAX_RECOUNTS {
             return self.leave(AfterLeaving::StartOver);
         }
-        // Ours and the path's own, which has just been registered.
+        // The path's own, which has just been registered, and those that prove nothing.
+        let least = 1 + self.other_suspects;
         let is_member = match proof {
             Proof::Named(_) => census
                 .members(key, &self.job)
-                .is_some_and(|count| count > 1),
+                .is_some_and(|count| count > least),
             Proof::Counted(seen) => {
-                census.count(key) > 1 && census.generation() == seen.wrapping_add(1)
+                census.count(key) > least && census.generation() == seen.wrapping_add(1)
             }
             Proof::Vouched => false,
         };

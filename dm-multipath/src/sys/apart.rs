@@ -20,6 +20,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -65,6 +66,7 @@ impl Apart {
             }),
             ForkResult::Child => {
                 drop(reader);
+                APART.store(true, Ordering::Relaxed);
                 // A panic must not unwind into the caller's frames: there, the child would go on
                 // as a second copy of the parent.
                 let work = AssertUnwindSafe(|| shield().map(|()| work()));
@@ -133,6 +135,14 @@ impl Apart {
         }
     }
 }
+
+/// Whether this process is such a child: what another thread held when it was forked nobody gives
+/// back in it.
+pub(super) fn is_apart() -> bool {
+    APART.load(Ordering::Relaxed)
+}
+
+static APART: AtomicBool = AtomicBool::new(false);
 
 /// Makes this process hard to stop and independent of what lies on a suspended map.
 fn shield() -> io::Result<()> {

@@ -284,7 +284,8 @@ fn mutations() -> usize {
     Mutation::ALL.len() - found
 }
 
-const HEAD: &str = "  walk                           type   states transitions      steps depth    torn violations     time";
+const HEAD: &str = "  walk                           type   states transitions      steps \
+                    depth    torn violations     time";
 
 fn line(name: &str, held: u8, found: &Findings, time: Duration) -> String {
     format!(

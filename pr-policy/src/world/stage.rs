@@ -198,12 +198,7 @@ impl World {
             return Some(Op::Recover { node });
         }
         let is_due = |slot: &PathSlot| slot.link == Link::Up && slot.is_unchecked;
-        // First the one that may be registered although it must not be: for the others it would
-        // be a witness.
-        let is_suspect = |slot: &PathSlot| is_due(slot) && slot.trust == Trust::Suspect;
-        let mut paths = host.paths.iter();
-        let suspect = paths.clone().position(is_suspect);
-        let path = suspect.or_else(|| paths.position(is_due))?;
+        let path = host.paths.iter().position(is_due)?;
         Some(Op::Check { node, path })
     }
 
@@ -405,6 +400,7 @@ impl World {
             remembered_holding: host.record.holding.is_some(),
             remembered_nexuses: host.record.nexuses.len(),
             remembered_gone: host.paths.iter().enumerate().filter(is_gone).count(),
+            remembered_suspects: host.paths.iter().filter(|slot| is_suspect(slot)).count(),
             // Hosts of the world learn it anew each time, which is the harder case.
             takes_one_at_a_time: false,
             before: host.before,
@@ -556,6 +552,10 @@ impl World {
 
 fn id(path: usize) -> PathId {
     PathId(u32::try_from(path).unwrap_or(u32::MAX))
+}
+
+fn is_suspect(slot: &PathSlot) -> bool {
+    slot.trust == Trust::Suspect
 }
 
 fn is_suspend(action: &Action) -> bool {

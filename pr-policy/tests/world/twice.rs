@@ -319,6 +319,21 @@ fn a_late_registration_that_is_not_given_up_yet_is_not_taken_for_one_in_time() {
     assert_eq!(stage.world.key(0), None);
 }
 
+/// One that comes before the late registration is given up does not take it for a witness.
+#[test]
+fn a_late_registration_does_not_let_another_path_in() {
+    let mut stage = Stage::new(Wiring::PortPerPath);
+    stage.link(0, Link::Down);
+    stage.link(1, Link::Down);
+    stage.ask(0, register(0, 0xa), &[]);
+    stage.ask(1, register(0, 0xb), &[]);
+    stage.link(1, Link::Up);
+    stage.duty(&[(2, preempt(0xa)), (3, Fault::Crash)]);
+    stage.link(0, Link::Up);
+    stage.rest();
+    assert_eq!(stage.world.key(0), None);
+}
+
 /// The path is registered, and the program is killed before it has entered that among what is
 /// registered: the path is not forgotten when the key is changed without it.
 #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -20,6 +20,7 @@ use nix::unistd::{Pid, pipe2};
 use super::child::{self, Job};
 use super::command::{DATA_AT, Exchange, SgCommand};
 use super::reply::{self, SgError, SgReply};
+use crate::sys::apart::is_apart;
 
 /// A SCSI command on its way, in a process of its own.
 ///
@@ -152,7 +153,7 @@ pub fn wait(workers: &[&SgWorker], timeout: Option<Duration>) -> io::Result<Vec<
 /// How many workers of this process were given up on and still run, since they hang in the
 /// kernel. Reaps those that do not.
 pub fn abandoned_workers() -> usize {
-    let Ok(mut abandoned) = ABANDONED.lock() else {
+    let Some(mut abandoned) = abandoned() else {
         return 0;
     };
     abandoned.retain(|pid| is_running(*pid));
@@ -211,11 +212,21 @@ pub(super) fn close_below() -> c_int {
 
 /// Reaps `pid` if it has ended, otherwise remembers it for later; and tries those remembered.
 pub(super) fn abandon(pid: Pid) {
-    let Ok(mut abandoned) = ABANDONED.lock() else {
+    let Some(mut abandoned) = abandoned() else {
         return;
     };
     abandoned.push(pid);
     abandoned.retain(|pid| is_running(*pid));
+}
+
+/// The list. In a child that was set apart it is not waited for: another thread may have had it at
+/// the fork, and there is none there to give it back. Who is not entered is reaped by init.
+fn abandoned() -> Option<MutexGuard<'static, Vec<Pid>>> {
+    if is_apart() {
+        ABANDONED.try_lock().ok()
+    } else {
+        ABANDONED.lock().ok()
+    }
 }
 
 /// Whether a child still runs; reaps it if not.
@@ -244,12 +255,27 @@ mod tests {
 
     use super::super::command::SgData;
     use super::*;
+    use crate::sys::apart::Apart;
 
     const COMMAND: fn(SgData) -> SgCommand = |data| SgCommand {
         cdb: vec![0x12, 0, 0, 0, 36, 0],
         data,
         timeout_ms: 1000,
     };
+
+    /// The child that has a map suspended was forked while another thread started a worker.
+    #[test]
+    fn a_child_set_apart_waits_for_no_other_thread() {
+        let held = ABANDONED.lock().unwrap();
+        let child = Apart::start(|| {
+            let worker = SgWorker::spawn(Path::new("/dev/null"), &COMMAND(SgData::None));
+            drop(worker);
+            b"done".to_vec()
+        });
+        let ended = child.unwrap().wait(Duration::from_secs(10));
+        drop(held);
+        assert_eq!(ended.unwrap(), b"done");
+    }
 
     /// The result of a command to something that is no SCSI device.
     fn answer(node: &str, data: SgData) -> Result<SgReply, SgError> {
