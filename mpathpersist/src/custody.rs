@@ -13,7 +13,7 @@ use pr_policy::{
     Effects, Limits, Membership, Options, Outcome, PathId, PathReturn, PathState, Read,
     Registration, Request, Settlement, Transaction, Trust,
 };
-use scsi_pr::{InAction, ReadReservation};
+use scsi_pr::{InAction, ReadReservation, Reservation};
 
 use crate::books::{Remembered, enter_holding, name_of, remember};
 use crate::carrier::Carrier;
@@ -216,6 +216,8 @@ impl<'a> Custody<'a> {
         let Some(key) = self.key(record.as_ref()) else {
             return Ok(Holder::Unknown);
         };
+        // A node that is out holds nothing, even if another one holds with its key.
+        let is_member = self.membership(record.as_ref()) == Membership::Lasting;
         self.open()?;
         let mut options = Options::for_request(&census());
         options.limits = Limits::IN.within(budget);
@@ -234,8 +236,10 @@ impl<'a> Custody<'a> {
             return Ok(Holder::Unknown);
         };
         let reservation = answer.reservation;
-        let held = reservation
-            .filter(|held| held.key == key.key || held.reservation_type.is_all_registrants());
+        let is_ours = |held: &Reservation| {
+            is_member && (held.key == key.key || held.reservation_type.is_all_registrants())
+        };
+        let held = reservation.filter(is_ours);
         self.enter(|record| match held {
             Some(held) => {
                 record.holds = PrStatus::Set;

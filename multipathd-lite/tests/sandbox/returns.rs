@@ -43,6 +43,24 @@ fn a_key_that_changed_meanwhile_is_the_one_that_counts() {
     san.until_answered("alice", "getprhold map mpatha", "set\n");
 }
 
+/// As when a guest has moved away: the other node has the key that this one remembers, and holds.
+#[test]
+fn a_node_that_was_shut_out_does_not_hold_what_another_holds_with_its_key() {
+    let san = San::with_reservation("--paths 3");
+    let mut alice = san.daemon("alice");
+    alice.until("sdc [8:32]: has its key 0xa1");
+    san.until_answered("alice", "getprhold map mpatha", "set\n");
+    san.on("bob", "-o -I -S a1 mpatha");
+    san.on("bob", "-o -P -K a1 -S a1 -T 5 mpatha");
+    san.until_answered("alice", "getprstatus map mpatha", "unset\n");
+    san.until_answered("alice", "getprhold map mpatha", "unset\n");
+    // Looked at once more, after it has settled what is left.
+    san.sandbox("gone", "alice", "sdb");
+    san.sandbox("up", "alice", "sdb");
+    alice.until("sdb [8:16] reinstated");
+    san.until_answered("alice", "getprhold map mpatha", "unset\n");
+}
+
 /// Two nodes, each with its daemon: one fences the other, whose paths are away.
 #[test]
 fn a_fenced_nodes_paths_come_back_without_a_key() {
