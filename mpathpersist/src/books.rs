@@ -5,7 +5,7 @@
 //! which returns meanwhile gets the right one; the journal says what is under way, so that
 //! whoever locks the map after a crash can tell; the record and the daemon learn the result.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mpath_state::prkeys::{PrKeysError, PrKeysFile};
 use mpath_state::protocol::{Command, DeviceId, Reply};
@@ -271,6 +271,13 @@ impl<'a> Books<'a> {
     fn tell(&mut self, command: Command) {
         if let Some(reply) = self.ask(&command).filter(|reply| *reply != Reply::Ok) {
             tracing::info!(%command, reply = %reply.to_string().trim_end(), "multipathd refused");
+        }
+    }
+
+    /// What is still to be told may take so long.
+    pub(crate) fn hurry(&mut self, left: Duration) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.hurry(left);
         }
     }
 

@@ -64,6 +64,11 @@ impl Daemon {
         })
     }
 
+    /// From now on all together may take no more than `patience`.
+    pub fn hurry(&mut self, patience: Duration) {
+        self.patience = self.patience.min(patience);
+    }
+
     /// Asks one thing.
     ///
     /// # Errors
@@ -229,6 +234,19 @@ mod tests {
             panic!("nobody reads, and yet there was an answer");
         };
         assert_eq!(source.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn what_is_left_to_wait_is_never_more_than_before() {
+        let (_dir, path) = place();
+        let _listener = UnixListener::bind(&path).unwrap();
+        let mut daemon = Daemon::connect(&[SocketAddress::Path(path)], PATIENCE).unwrap();
+        let patience = Duration::from_millis(20);
+        daemon.hurry(patience);
+        daemon.hurry(PATIENCE);
+        assert_eq!(daemon.patience, patience);
+        assert!(daemon.ask(&question()).is_err());
+        assert_eq!(daemon.patience, Duration::ZERO);
     }
 
     #[test]

@@ -18,6 +18,10 @@ struct Pair {
     random: u64,
     /// Of Linux' target, for which the first of all registrants is the holder.
     has_a_first: bool,
+    /// Whether it registers for all target ports or not at all.
+    needs_all_ports: bool,
+    /// Which commands the disk has carried out.
+    succeeded: BTreeSet<String>,
 }
 
 const NAMES: [&str; 2] = ["alice", "bob"];
@@ -40,6 +44,8 @@ impl Pair {
             folder,
             story: vec![format!("profile {profile}, seed {seed}")],
             has_a_first: profile == "lio",
+            needs_all_ports: profile == "needs-all-tg-pt",
+            succeeded: BTreeSet::new(),
             random: seed.wrapping_mul(2).wrapping_add(1),
         }
     }
@@ -105,13 +111,14 @@ impl Pair {
         };
         let held = types[self.below(types.len() as u64)];
         let new = NUMBERS[node] + self.below(3) as u64 + 1;
-        let register = format!("-o -I -S {new:x}");
+        let ports = if self.needs_all_ports { " -Y" } else { "" };
+        let register = format!("-o -I -S {new:x}{ports}");
         let options = match self.below(12) {
             // Without a key there is nothing else to do.
             _ if key == 0 => register,
             0..=1 => register,
-            2 => format!("-o -G -K {key:x} -S {new:x}"),
-            3 => format!("-o -G -K {key:x}"),
+            2 => format!("-o -G -K {key:x} -S {new:x}{ports}"),
+            3 => format!("-o -G -K {key:x}{ports}"),
             4..=6 => format!("-o -R -K {key:x} -T {held}"),
             7..=8 => format!("-o -L -K {key:x} -T {held}"),
             9 => format!("-o -P -K {key:x} -S {other:x} -T {held}"),
@@ -120,6 +127,9 @@ impl Pair {
         };
         let (map, said) = self.on_map(node, &format!("{options} mpatha"));
         let (disk, _) = self.on_disk(node, &format!("{options} sda"));
+        if disk == ExitStatus::SUCCESS {
+            self.succeeded.extend(options.get(..5).map(str::to_owned));
+        }
         let told = format!("{}: {options}: {map} {}", NAMES[node], said.trim());
         self.story.push(told);
         let story = self.story.join("\n");
@@ -189,12 +199,16 @@ fn run(runner: &mut dyn Runner, line: &str) -> (ExitStatus, String) {
 const CONFLICTS: [&str; 2] = ["02/08/00", "05/26/04"];
 
 fn check(profile: &str, seeds: std::ops::Range<u64>) {
+    let mut succeeded = BTreeSet::new();
     for seed in seeds {
         let mut pair = Pair::new(profile, seed);
         for _ in 0..STEPS {
             pair.step();
         }
+        succeeded.append(&mut pair.succeeded);
     }
+    let all = ["-o -C", "-o -G", "-o -I", "-o -L", "-o -P", "-o -R"];
+    assert!(succeeded.iter().eq(&all), "{profile}: only {succeeded:?}");
 }
 
 const STEPS: usize = 60;
@@ -216,7 +230,7 @@ fn per_initiator_port() {
 
 #[test]
 fn one_at_a_time() {
-    check("one-at-a-time", 0..1);
+    check("one-at-a-time", 0..2);
 }
 
 #[test]

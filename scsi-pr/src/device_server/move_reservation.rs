@@ -34,7 +34,10 @@ impl LogicalUnit {
                 self.change_key(position, key, false);
                 position
             }
-            None => self.add_entry(destination, key, false),
+            None => {
+                self.check_room(&[destination])?;
+                self.add_entry(destination, key, false)
+            }
         };
         self.hold(held, position);
         if parameters.unreg {

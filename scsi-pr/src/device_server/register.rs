@@ -114,7 +114,7 @@ impl LogicalUnit {
         }
     }
 
-    fn check_room(&self, nexuses: &[NexusId]) -> Result<(), Denial> {
+    pub(super) fn check_room(&self, nexuses: &[NexusId]) -> Result<(), Denial> {
         let most = self.profile.max_registrants.map_or(usize::MAX, usize::from);
         let mut new: Vec<NexusId> = Vec::new();
         for id in nexuses {

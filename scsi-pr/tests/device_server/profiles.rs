@@ -132,6 +132,15 @@ fn max_registrants_refuses_one_more_and_changes_nothing() {
         Profile::max_registrants(2),
         "a register 0/1 all: 5/55/04\n = 0",
     );
+    check(
+        Profile::max_registrants(2),
+        "a register 0/1: good
+         b register 0/2: good
+         a reserve 1 5: good
+         a move 1/3 c: 5/55/04
+         = 2 a=1* b=2 type 5
+         a move 1/3 b: good",
+    );
 }
 
 #[test]
