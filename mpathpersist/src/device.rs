@@ -9,8 +9,9 @@ use mpath_state::prkeys::PrKeysFile;
 use mpath_state::record::{MapLock, RecordDir};
 use pr_policy::{
     Before, ConfiguredKey, Effects, KeyPlan, KeyRefusal, Limits, Occasion, Options, Outcome, Path,
-    PathId, PathState, Registration, Request, Snapshot, Transaction, authorise,
+    PathId, PathState, Registration, Request, Snapshot, Spared, Transaction, authorise,
 };
+use scsi_pr::SenseKey;
 
 use crate::books::Books;
 use crate::carrier::Carrier;
@@ -257,7 +258,9 @@ impl<'a> Device<'a> {
             report
                 .notes
                 .extend(self.warn_of_shared_key(request, &effects));
+            report.notes.extend(self.warn_of_spared(&effects));
         }
+        report.notes.extend(hint_at_all_ports(request, &report));
         report.notes.append(&mut books.notes);
         Ok(report)
     }
@@ -422,6 +425,19 @@ impl<'a> Device<'a> {
         })
     }
 
+    /// They may be this node's, and another node may not be fenced by mistake.
+    fn warn_of_spared(&self, effects: &Effects) -> Option<String> {
+        effects.spared.map(|Spared { key, count }| {
+            format!(
+                "{map}: left as they are: {count} registrations with key {key}, of paths out of \
+                 reach or of another node: the device does not tell; a path of this node that \
+                 returns gives its own up, and where no other node has that key it can be \
+                 preempted: 'mpathpersist --out --preempt --param-sark {key} …'",
+                map = self.name(),
+            )
+        })
+    }
+
     fn key_failure(&self, refusal: KeyRefusal, origin: String) -> Failure {
         let map = self.name().to_owned();
         match refusal {
@@ -469,6 +485,26 @@ fn report_problems(problems: &[Problem]) {
             _ => tracing::warn!("{problem}"),
         }
     }
+}
+
+/// Some arrays (CLARiiON, VNX) take registrations for all target ports or none at all.
+fn hint_at_all_ports(request: &Request, report: &Report) -> Option<String> {
+    let is_for_one = matches!(request, Request::Register(register)
+        if !register.all_tg_pt && !register.is_unregister());
+    let Outcome::Answered {
+        sense: Some(sense), ..
+    } = &report.outcome
+    else {
+        return None;
+    };
+    let is_refused = sense.key == SenseKey::ILLEGAL_REQUEST && (sense.asc, sense.ascq) == (0x26, 0);
+    (is_for_one && is_refused).then(|| {
+        format!(
+            "{}: if the array wants registrations for all its target ports: add --param-alltgpt, \
+             or set 'all_tg_pt yes' in multipath.conf",
+            report.map
+        )
+    })
 }
 
 /// What the daemon is given to hear the result when the time is up. Agents kill at 20 s, which is

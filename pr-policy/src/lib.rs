@@ -63,7 +63,7 @@ pub use limits::Limits;
 pub use look::Look;
 #[cfg(feature = "world")]
 pub use mutation::Mutation;
-pub use outcome::{Effects, Holding, Others, Outcome, Registration};
+pub use outcome::{Effects, Holding, Others, Outcome, Registration, Spared};
 pub use path_return::{Membership, PathReturn, Settlement, Trust};
 pub use recovery::recovery;
 pub use request::{

@@ -100,6 +100,17 @@ pub struct Effects {
     pub keeps_one_per_port: bool,
     /// The port of another node that had the key before this one registered with it.
     pub shared_with: Option<TransportId>,
+    /// What was left registered with this node's old key, since nobody can tell whose it is.
+    pub spared: Option<Spared>,
+}
+
+/// Registrations that may be this node's, on paths out of reach, or another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spared {
+    /// Their key.
+    pub key: ReservationKey,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// This node's registration after a request.

@@ -24,7 +24,7 @@ use crate::courier::{Courier, MapChange, Settled, Verdict};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
 use crate::limits::MAX_PURGES;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Spared};
 use crate::purge::{Purging, Purpose};
 use crate::reading::Progress;
 use crate::request::{Register, Request};
@@ -93,6 +93,8 @@ impl Remnants {
     /// What is registered by now.
     pub(crate) fn weigh(mut self, census: &Census, job: &mut Job, courier: &mut Courier) -> State {
         self.keys.retain(|key| census.is_remnant(*key, job));
+        let is_ended = |spared: &Spared| self.keys.contains(&spared.key);
+        job.effects.spared = job.effects.spared.filter(|spared| !is_ended(spared));
         self.rounds += 1;
         match self.suspended {
             _ if self.keys.is_empty() => self.end(courier),

@@ -19,7 +19,7 @@ use crate::courier::{Courier, Settled};
 use crate::evidence::{Census, Ownership};
 use crate::job::Job;
 use crate::mutation::Mutation;
-use crate::outcome::{Holding, Others, Outcome, Registration};
+use crate::outcome::{Holding, Others, Outcome, Registration, Spared};
 use crate::reading::Progress;
 use crate::register::Spread;
 use crate::release::Releasing;
@@ -352,6 +352,12 @@ impl Job {
             owner if self.may_act_on(owner) => Ownership::Ours,
             owner => owner,
         }
+    }
+
+    /// What is not ended since it cannot be told whose it is.
+    fn note_spared(&mut self, key: ReservationKey, owner: Ownership, count: usize) {
+        let is_unclear = owner == Ownership::Unclear && count > 0 && !self.may_act_on(owner);
+        self.effects.spared = is_unclear.then_some(Spared { key, count });
     }
 
     fn may_act_on(&self, owner: Ownership) -> bool {

@@ -179,3 +179,11 @@ fn a_node_has_files_of_its_own() {
     assert!(refused.contains("mpatha: configured reservation key doesn't match: 0xb2"));
     san.on("bob", "-o -G -S b2 mpatha").ok();
 }
+
+#[test]
+fn an_array_that_wants_all_its_target_ports_is_told_of() {
+    let san = San::new("--paths 2 --profile needs-all-tg-pt");
+    let told = san.on("alice", "-o -G -S a1 mpatha").to_string();
+    assert!(told.contains("add --param-alltgpt"), "{told}");
+    san.on("alice", "-o -G -S a1 -Y mpatha").ok();
+}

@@ -98,7 +98,10 @@ pub(super) fn inherit(
         Some(held) if job.judge_victim(census, &held) != Ownership::Foreign => {
             State::Finished(unclear(&held))
         }
-        _ => State::Finished(Outcome::Done),
+        _ => {
+            job.note_spared(old_key, owner, census.count(old_key));
+            State::Finished(Outcome::Done)
+        }
     }
 }
 

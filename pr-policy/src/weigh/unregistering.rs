@@ -55,8 +55,13 @@ pub(super) fn unregister(
         _ => {}
     }
     let left = job.own_key().filter(|key| {
-        let is_left = census.left_behind(*key, job);
-        is_left.is_some_and(|owner| job.may_act_on(owner)) || census.is_all_ours(*key, job)
+        let owner = census.left_behind(*key, job);
+        let is_ours = owner.is_some_and(|owner| job.may_act_on(owner));
+        if let Some(owner) = owner.filter(|_| job.nexuses_out_of_reach() > 0) {
+            let others = census.count(*key).saturating_sub(job.usable().len());
+            job.note_spared(*key, owner, others);
+        }
+        is_ours || census.is_all_ours(*key, job)
     });
     match left {
         Some(key) => Purging::start(Purpose::Unregister { register, key }, job, courier),
