@@ -244,7 +244,11 @@ impl EventLoop {
             Task::Forget(device) => self.checks.forget(device),
             Task::Read(order) => self.reader.run(move || handle.send(tools.read(order))),
             Task::Work(order) => self.workers.run(move || handle.send(tools.work(&order))),
-            Task::Errand(errand) => self.errands.run(move || handle.send(tools.run(errand))),
+            Task::Errand(errand) => {
+                let turn = tools.told.turn(&errand);
+                let run = move || handle.send(tools.run(errand, turn));
+                self.errands.run(run);
+            }
             Task::Hook(order) => self.hooks.run(move || {
                 handle.send(Event::HookDone(order.run()));
             }),
@@ -339,6 +343,7 @@ mod tests {
         let tools = Tools {
             host: Arc::new(host),
             files: Arc::new(files),
+            told: Arc::default(),
         };
         let event_loop = EventLoop::new(Engine::new(rules, Instant::now()), tools).unwrap();
         let (sender, receiver) = channel();

@@ -90,6 +90,7 @@ pub fn run(options: DaemonOptions, places: &Places, home: Home) -> Result<(), Se
     let tools = Tools {
         host: Arc::new(home.host),
         files: Arc::new(home.files),
+        told: Arc::default(),
     };
     serve(tools, signals, listeners(home.listen)?, limits)
 }

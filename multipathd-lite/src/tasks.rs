@@ -16,6 +16,7 @@ mod pool;
 mod reader;
 mod sandbox_check;
 pub mod table;
+mod told;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use scsi_pr::ReservationKey;
 pub use found::{FoundMap, FoundPath};
 pub use hook::{HookOrder, HookOutcome, Incident};
 pub use pool::Pool;
+pub use told::{Told, Turn};
 
 use crate::ask::ReplyTo;
 use crate::event::BooksRead;
@@ -311,4 +313,6 @@ pub struct Tools {
     pub host: Arc<Host>,
     /// Names and WWIDs.
     pub files: Arc<Files>,
+    /// What clients have told last, for the errands that enter it.
+    pub told: Arc<Told>,
 }

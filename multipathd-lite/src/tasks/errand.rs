@@ -10,19 +10,19 @@ use mpath_state::record::MapRecord;
 use mpathpersist::Custody;
 
 use super::ground::{Ground, GroundError};
-use super::{Deed, Errand, Fact, Tools};
+use super::{Deed, Errand, Fact, Tools, Turn};
 use crate::event::Event;
 
 impl Tools {
-    /// Does an errand; its end is the event.
+    /// Does an errand whose [`turn`](super::Told::turn) this is; its end is the event.
     #[must_use]
-    pub fn run(&self, errand: Errand) -> Event {
+    pub fn run(&self, errand: Errand, turn: Turn) -> Event {
         let Errand {
             wwid,
             deed,
             reply_to,
         } = errand;
-        let done = self.do_deed(wwid.as_deref().unwrap_or_default(), &deed);
+        let done = self.do_deed(wwid.as_deref().unwrap_or_default(), &deed, turn);
         let reply = done.map_or_else(
             |error| {
                 tracing::warn!("{error}");
@@ -38,7 +38,7 @@ impl Tools {
         }
     }
 
-    fn do_deed(&self, wwid: &str, deed: &Deed) -> Result<(), String> {
+    fn do_deed(&self, wwid: &str, deed: &Deed, turn: Turn) -> Result<(), String> {
         match deed {
             Deed::Message { map, text } => self.on_ground(|ground| ground.message(*map, text)),
             Deed::Limit { path, timeouts } => timeouts
@@ -47,7 +47,7 @@ impl Tools {
             Deed::Suspend(map) => self.on_ground(|ground| ground.suspend(*map)),
             Deed::Resume(map) => self.on_ground(|ground| ground.resume(*map)),
             Deed::StoreKey(key) => self.store_key(wwid, *key),
-            Deed::Remember { name, fact } => self.remember(wwid, name, *fact),
+            Deed::Remember { name, fact } => self.remember(wwid, name, *fact, turn),
         }
     }
 
@@ -71,9 +71,12 @@ impl Tools {
 
     /// The client may be our own `mpathpersist`, which has the lock and has written the record
     /// before it told: then there is nothing left to enter.
-    fn remember(&self, wwid: &str, name: &str, fact: Fact) -> Result<(), String> {
+    fn remember(&self, wwid: &str, name: &str, fact: Fact, turn: Turn) -> Result<(), String> {
         let custody = Custody::take(&self.host, (wwid, name), None, LOCK_PATIENCE);
         let custody = custody.map_err(|error| error.to_string())?;
+        if !self.told.is_last(turn, wwid, fact) {
+            return Ok(());
+        }
         let entered = custody.enter(|record| enter(record, fact));
         entered.map(drop).map_err(|error| error.to_string())
     }
