@@ -29,6 +29,8 @@ pub(crate) enum Loss {
     Offline,
     /// Its device is removed from the kernel; the map still names it.
     Deleted,
+    /// It is removed from the kernel and from the map.
+    Removed,
     /// It takes commands and never answers.
     Silent,
 }
@@ -112,6 +114,21 @@ fn deleted_under_exclusive_access_for_all_registrants() -> Result {
 }
 
 #[test]
+fn removed_under_write_exclusive_for_registrants() -> Result {
+    check("removed5", Loss::Removed, 5)
+}
+
+#[test]
+fn removed_under_exclusive_access_for_all_registrants() -> Result {
+    check("removed8", Loss::Removed, 8)
+}
+
+#[test]
+fn removed_under_exclusive_access() -> Result {
+    check("removed3", Loss::Removed, 3)
+}
+
+#[test]
 fn silent_under_write_exclusive_for_registrants() -> Result {
     check("silent5", Loss::Silent, 5)
 }
@@ -190,7 +207,7 @@ fn check_acts(acts: &[Act], name: &str, loss: Loss, kind: u8) -> Result {
     let lab = Lab::shared(name)?;
     let fabric = match loss {
         Loss::Silent => Fabric::Iscsi,
-        Loss::Offline | Loss::Deleted => Fabric::Loop,
+        Loss::Offline | Loss::Deleted | Loss::Removed => Fabric::Loop,
     };
     let stage = Stage::new(&lab, fabric, 3)?;
     let receiver = Receiver::new(&stage.other)?;
@@ -263,9 +280,15 @@ impl Scene {
         stage.done(&format!("-R -K a -T {kind}"))?;
         let holder = stage.holder()?;
         let path = &stage.lun.paths()[holder];
-        path_goes(path, loss)?;
+        path_goes(stage, path, loss)?;
+        // As a daemon does that has noticed; the others find out themselves.
+        let is_told = loss == Loss::Silent && TOLD.contains(&kind);
+        if is_told {
+            stage.map.fail_path(path)?;
+        }
         // What the map has sent to a silent path nobody gets back.
-        let may_write = loss != Loss::Silent && kind >= FIRST_FOR_REGISTRANTS;
+        let is_quiet = loss != Loss::Silent || is_told;
+        let may_write = is_quiet && kind >= FIRST_FOR_REGISTRANTS;
         let start = || Writer::start(stage.map.node(), REST);
         let writer = may_write.then(start).transpose()?;
         let finished = stage.run(&format!("-o {}", act.words(kind, receiver)))?;
@@ -291,14 +314,13 @@ impl Scene {
             stage.map.fail_path(path)?;
         }
         self.check_access(stage, &state)?;
+        if loss == Loss::Silent {
+            self.check_late_arrival(stage, &state, holder)?;
+        }
         // Exclusive access would keep the kernel from reading the size of a disk that comes back
         // without a registration.
         tidy_up(stage)?;
         path_returns(stage, path, loss)?;
-        if loss == Loss::Silent {
-            // What the path was sent has been carried out since.
-            tidy_up(stage)?;
-        }
         let found = Found {
             succeeded: finished.code() == 0,
             key,
@@ -306,6 +328,21 @@ impl Scene {
             held: state.held,
         };
         Ok((found, written))
+    }
+
+    /// What the silent path was sent is carried out once it answers, and changes nothing any more:
+    /// at most it has the key that this node has everywhere else.
+    fn check_late_arrival(self, stage: &Stage, before: &State, holder: usize) -> Result {
+        let path = &stage.lun.paths()[holder];
+        path.resume()?;
+        path.witness().read_keys()?;
+        let mut late = stage.state()?;
+        let key = without(&before.ours, holder)[0];
+        if late.ours[holder] == key {
+            late.ours[holder] = before.ours[holder];
+        }
+        assert_eq!(late, *before, "{self:?}, once the path has answered");
+        Ok(())
     }
 
     /// The map lets in whom one disk does; but where one nexus is let in, the map's other paths
@@ -324,10 +361,16 @@ fn without(keys: &[u64], at: usize) -> Vec<u64> {
     others.map(|(_, key)| *key).collect()
 }
 
-pub(crate) fn path_goes(path: &Nexus, loss: Loss) -> Result {
+pub(crate) fn path_goes(stage: &Stage, path: &Nexus, loss: Loss) -> Result {
     match loss {
         Loss::Offline => path.set_offline(),
         Loss::Deleted => path.delete(),
+        Loss::Removed => {
+            let mut others = stage.lun.paths().to_vec();
+            others.retain(|other| other.relative_target_port() != path.relative_target_port());
+            stage.map.reload(&stage.lun, &others)?;
+            path.delete()
+        }
         Loss::Silent => {
             // What udev reads through the map must not be on its way: nobody gets it back, and
             // device-mapper suspends no map before it has ended. What it waits for in the end may
@@ -344,13 +387,13 @@ pub(crate) fn path_returns(stage: &Stage, path: &Nexus, loss: Loss) -> Result {
             path.set_running()?;
             stage.map.reinstate_path(path)
         }
-        // Whatever was sent meanwhile is carried out before the answer.
+        // Whatever was sent meanwhile is carried out before the answer. Twice does no harm.
         Loss::Silent => {
             path.resume()?;
             path.witness().read_keys()?;
             stage.map.reinstate_path(path)
         }
-        Loss::Deleted => {
+        Loss::Deleted | Loss::Removed => {
             path.rescan()?;
             stage.map.reload(&stage.lun, stage.lun.paths())
         }
@@ -451,6 +494,9 @@ impl Reference {
         Ok((found, is_admitted))
     }
 }
+
+/// The types under which a daemon has told the map that the path is silent.
+const TOLD: [u8; 2] = [6, 7];
 
 /// Types from this one on let registrants in.
 const FIRST_FOR_REGISTRANTS: u8 = 5;

@@ -82,7 +82,7 @@ fn play(act: Act, stage: &Stage) -> Result<Ended> {
     stage.done("-I -S a")?;
     let silent = &stage.lun.paths()[2];
     silent.witness().reserve(OURS, TYPE)?;
-    path_goes(silent, Loss::Silent)?;
+    path_goes(stage, silent, Loss::Silent)?;
     let (finished, answer) = scope(|threads| {
         let command = threads.spawn(|| stage.run(&format!("-o {}", act.words())));
         await_middle(act, stage)?;

@@ -1,5 +1,7 @@
-//! The command alone is killed while its child has the map suspended, as a fence agent does that
-//! has waited long enough: the child goes on, and whoever comes next finds everything in order.
+//! The command is killed while its child has the map suspended, as a fence agent does that has
+//! waited long enough: the child goes on, and whoever comes next finds everything in order. Or the
+//! child is killed, as by somebody who tidies up: the command resumes the map. Or both: whoever
+//! comes next resumes it.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +16,50 @@ use crate::persist::{NONE, OURS, Stage, THEIRS, held_by_us, is_suspended};
 /// as it is looked at.
 #[test]
 fn the_child_of_a_command_that_was_killed_resumes_the_map() -> Result {
-    let lab = Lab::shared("parentkilled")?;
+    check("parentkilled", |stage, child| {
+        check_shield(child)?;
+        signal("-KILL", child.parent)?;
+        until("the command to end", || {
+            let parent = Process::read(child.parent);
+            Ok(parent.is_none_or(|it| it.state == "Z").then_some(()))
+        })?;
+        assert!(is_suspended(stage.map.name())?, "by the child alone");
+        signal("-CONT", child.id)?;
+        until("the map to be resumed", || {
+            Ok((!is_suspended(stage.map.name())?).then_some(()))
+        })
+    })
+}
+
+#[test]
+fn the_command_whose_child_was_killed_resumes_the_map() -> Result {
+    check("childkilled", |stage, child| {
+        signal("-KILL", child.id)?;
+        until("the map to be resumed", || {
+            Ok((!is_suspended(stage.map.name())?).then_some(()))
+        })
+    })
+}
+
+#[test]
+fn a_map_that_both_have_left_suspended_is_resumed_by_the_next_command() -> Result {
+    check("bothkilled", |stage, child| {
+        signal("-KILL", child.parent)?;
+        signal("-KILL", child.id)?;
+        until("both to end", || {
+            let left = [child.id, child.parent].map(Process::read);
+            let is_over = |it: &Process| it.state == "Z";
+            Ok(left.iter().flatten().all(is_over).then_some(()))
+        })?;
+        assert!(is_suspended(stage.map.name())?, "nobody has resumed it");
+        Ok(())
+    })
+}
+
+/// RELEASE, with the path that holds dead, until its child has the map suspended and is stopped;
+/// then what happens, and the next command.
+fn check(name: &str, happens: impl FnOnce(&Stage, &Process) -> Result) -> Result {
+    let lab = Lab::shared(name)?;
     let stage = Stage::new(&lab, Fabric::Loop, 3)?;
     stage.other.witness().register_and_ignore(THEIRS)?;
     stage.done("-G -S a")?;
@@ -30,20 +75,10 @@ fn the_child_of_a_command_that_was_killed_resumes_the_map() -> Result {
             Ok(if is_so { child(&stage.map)? } else { None })
         })?;
         signal("-STOP", child.id)?;
-        check_shield(&child)?;
-        signal("-KILL", child.parent)?;
-        until("the command to end", || {
-            let parent = Process::read(child.parent);
-            Ok(parent.is_none_or(|it| it.state == "Z").then_some(()))
-        })?;
-        assert!(is_suspended(stage.map.name())?, "by the child alone");
-        signal("-CONT", child.id)?;
-        until("the map to be resumed", || {
-            Ok((!is_suspended(stage.map.name())?).then_some(()))
-        })?;
+        happens(&stage, &child)?;
         let ended = release.join();
         let ended = ended.map_err(|_| Error::unexpected("the command's thread panicked"))??;
-        assert_ne!(ended.code(), 0, "it was to be killed");
+        assert_ne!(ended.code(), 0, "it was not to succeed");
         Result::Ok(())
     })?;
     check_order(&stage, holder)

@@ -55,7 +55,7 @@ fn check_change(stage: &Stage, loss: Loss, kind: Option<u8>, change: (&str, u64)
         away = (stage.holder()? + 1) % stage.lun.paths().len();
     }
     let path = &stage.lun.paths()[away];
-    path_goes(path, loss)?;
+    path_goes(stage, path, loss)?;
     stage.done(words)?;
     let what = format!("{loss:?}, {words}, type {kind:?}");
     assert_eq!(listed(stage)?, registered(stage, away, key), "{what}");
@@ -74,7 +74,7 @@ fn unregistering_with_a_dead_path_ends_a_reservation_for_all_registrants() -> Re
                 stage.done("-I -S a")?;
                 stage.done(&format!("-R -K a -T {kind}"))?;
                 assert!(!stage.can_other_write()?, "type {kind} shuts them out");
-                path_goes(path, loss)?;
+                path_goes(&stage, path, loss)?;
                 stage.done(words)?;
                 let what = format!("{loss:?}, {words}, type {kind}");
                 let held = stage.other.witness().read_reservation()?;
@@ -102,7 +102,7 @@ fn a_release_without_the_daemon_and_the_holder_is_done() -> Result {
             stage.done(&format!("-R -K a -T {kind}"))?;
             let holder = stage.holder()?;
             let path = &stage.lun.paths()[holder];
-            path_goes(path, loss)?;
+            path_goes(&stage, path, loss)?;
             stage.done(&format!("-L -K a -T {kind}"))?;
             let what = format!("{loss:?}, type {kind}");
             assert_eq!(
