@@ -15,6 +15,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use scsi_pr::device_server::Nexus;
 use scsi_pr::{Reservation, ReservationKey, ReservationType};
@@ -235,6 +236,14 @@ impl World {
     }
 
     pub(super) fn check_time(&self, node: usize, running: &Running) -> Result<(), Box<Violation>> {
+        let paths = self.nodes[node].paths.iter();
+        let hanging = paths.filter(|slot| slot.link == Link::Hanging).count();
+        if running.mishaps == 0 && hanging == 1 && running.now > ONE_WAIT {
+            return Err(self.broken(
+                Promise::Bounded,
+                format!("a path that hangs cost node {node} {:?}", running.now),
+            ));
+        }
         let Machine::Transaction(transaction) = &running.machine else {
             return Ok(());
         };
@@ -564,3 +573,7 @@ impl fmt::Display for Violation {
             .try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
+
+/// What one path that hangs may cost where nothing else goes wrong: it is asked once whether it is
+/// there, and that is given up. The others take their time, too.
+const ONE_WAIT: Duration = Duration::from_secs(3);

@@ -3,7 +3,9 @@
 //! itself, and leaves devices to the guest's udev.
 
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use super::wait::until_within;
 use super::{Finished, Home, Node, Persist, Run, run, until};
 use crate::error::{Context, Result};
 
@@ -39,7 +41,7 @@ impl Systemd {
             init,
             _node: node,
         };
-        until("systemd to be up", || {
+        until_within(BOOT, "systemd to be up", || {
             let target = systemd.ask("is-active lab.target")?;
             Ok((target.stdout.trim() == "active").then_some(()))
         })?;
@@ -116,3 +118,7 @@ exec unshare --pid --fork --kill-child --mount --cgroup --uts --mount-proc sh -c
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     exec env -i PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --system --unit=lab.target'
 ";
+
+/// How long it may take to boot beside other scenarios, and how often that is looked at: each look
+/// is a process.
+const BOOT: (Duration, Duration) = (Duration::from_secs(180), Duration::from_millis(250));
