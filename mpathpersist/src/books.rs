@@ -194,7 +194,12 @@ impl<'a> Books<'a> {
         request: &Request,
     ) {
         match registration {
-            Registration::Unregistered => forget_registration(record),
+            Registration::Unregistered => {
+                if let Request::Register(register) = request {
+                    record.aptpl = register.aptpl;
+                }
+                forget_registration(record);
+            }
             Registration::Registered { key, paths, others } => {
                 record.registered = PrStatus::Set;
                 let is_another = record.key.is_some_and(|stored| stored.key != *key);
@@ -208,6 +213,7 @@ impl<'a> Books<'a> {
                     _ => (known, record.all_tg_pt),
                 };
                 record.key = Some(StoredKey { key: *key, aptpl });
+                record.aptpl = aptpl;
                 record.all_tg_pt = all_tg_pt;
                 self.remember_nexuses(record, paths);
                 if let Others::AtMost(most) = others {
@@ -341,14 +347,21 @@ impl Remembered {
             .nexuses
             .iter()
             .filter_map(|nexus| nexus.initiator_port.as_ref());
+        let is_suspect = |path: &PathId| {
+            let nexus = map.nexus(*path);
+            nexus.is_some_and(|nexus| record.suspects.contains(&name_of(&nexus)))
+        };
+        let paths = snapshot.paths.iter().map(|path| path.id);
+        let suspects: Vec<PathId> = paths.filter(is_suspect).collect();
         Snapshot {
             remembered_key: record.key.map(|stored| stored.key),
             remembered_all_tg_pt: record.all_tg_pt,
-            remembered_aptpl: record.key.is_some_and(|stored| stored.aptpl),
+            remembered_aptpl: record.key.map_or(record.aptpl, |stored| stored.aptpl),
             remembered_holding: record.holds == PrStatus::Set,
             remembered_nexuses: record.nexuses.len(),
             remembered_gone: gone_nexuses(&record, map),
-            remembered_suspects: record.suspects.len(),
+            suspects_gone: record.suspects.len().saturating_sub(suspects.len()),
+            suspects,
             own_ports: ports.filter_map(|port| port.parse().ok()).collect(),
             ..snapshot
         }

@@ -29,7 +29,7 @@ use scsi_pr::ReservationKey;
 use crate::attempt::{Attempt, AttemptEnd, Trail};
 use crate::census::CensusReading;
 use crate::courier::{Courier, Settled};
-use crate::evidence::{Census, Ownership};
+use crate::evidence::{Census, Ownership, is_same_initiator};
 use crate::job::Job;
 use crate::limits::MAX_RECOUNTS;
 use crate::mutation::Mutation;
@@ -77,8 +77,9 @@ pub struct PathReturn {
     path: PathId,
     /// What the path's own registration is worth, until it is given up.
     suspicion: Trust,
-    /// How many others may have been registered too late.
-    other_suspects: usize,
+    /// The others that may have been registered too late, and how many are not in the map.
+    suspects: Vec<PathId>,
+    suspects_gone: usize,
     step: Step,
     rounds: u32,
 }
@@ -142,8 +143,9 @@ impl PathReturn {
         options: Options,
     ) -> Self {
         let key = snapshot.remembered_key;
-        let itself = usize::from(trust == Trust::Suspect);
-        let other_suspects = snapshot.remembered_suspects.saturating_sub(itself);
+        let mut suspects = snapshot.suspects.clone();
+        suspects.retain(|suspect| *suspect != path);
+        let suspects_gone = snapshot.suspects_gone;
         let mut job = Job::new(census_request(), snapshot, options);
         job.note_state(path, PathState::Doubtful);
         // It is known to be alive, which the other doubtful ones are not: it is read through
@@ -154,7 +156,8 @@ impl PathReturn {
             job,
             path,
             suspicion: trust,
-            other_suspects,
+            suspects,
+            suspects_gone,
             step: Step::Ended(Settlement::Reinstate),
             rounds: 0,
         };
@@ -350,18 +353,13 @@ impl PathReturn {
         };
         let members = census.members(key, &self.job);
         let generation = census.generation();
+        let late = self.late(&census, key);
         match members {
             Some(0) => self.expelled(),
             None if self.others().is_empty() && census.count(key) == 0 => self.expelled(),
             // What the others say is not what a nexus says that was registered too late.
-            _ if self.other_suspects > 0 && !self.others().is_empty() => {
-                self.ask_others(key, Joined::No)
-            }
-            _ if self.other_suspects > 0
-                && members.unwrap_or_else(|| census.count(key)) <= self.other_suspects =>
-            {
-                self.not_now()
-            }
+            _ if late > 0 && !self.others().is_empty() => self.ask_others(key, Joined::No),
+            _ if late > 0 && members.unwrap_or_else(|| census.count(key)) <= late => self.not_now(),
             // The path alone will have several registrations, one for each target port.
             Some(_) if self.job.all_tg_pt() && !self.others().is_empty() => {
                 self.ask_others(key, Joined::No)
@@ -443,7 +441,7 @@ impl PathReturn {
             return self.leave(AfterLeaving::StartOver);
         }
         // The path's own, which has just been registered, and those that prove nothing.
-        let least = 1 + self.other_suspects;
+        let least = 1 + self.late(&census, key);
         let is_member = match proof {
             Proof::Named(_) => census
                 .members(key, &self.job)
@@ -520,6 +518,19 @@ impl PathReturn {
             others: Others::AsBefore,
         });
         Step::Ended(Settlement::Reinstate)
+    }
+}
+
+/// What is known.
+impl PathReturn {
+    /// How many registrations with this key may have been made too late.
+    fn late(&self, census: &Census, key: ReservationKey) -> usize {
+        let ports = census.ports(key);
+        let may_have = |suspect: &&PathId| match self.job.initiator_port(**suspect) {
+            Some(own) if !ports.is_empty() => ports.iter().any(|port| is_same_initiator(own, port)),
+            _ => census.count(key) > 0,
+        };
+        self.suspects_gone + self.suspects.iter().filter(may_have).count()
     }
 }
 

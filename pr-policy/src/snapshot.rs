@@ -67,9 +67,11 @@ pub struct Snapshot {
     /// How many nexuses that are not in the map any more this node may have registered: those of
     /// the remembered, and of paths whose return was cut off.
     pub remembered_gone: usize,
-    /// How many nexuses of this node may have been registered too late: their return was cut off.
-    /// They do not show that it is a member.
-    pub remembered_suspects: usize,
+    /// Paths that may have been registered too late, since their return was cut off: they do not
+    /// show that this node is a member.
+    pub suspects: Vec<PathId>,
+    /// How many more there are that are not in the map any more.
+    pub suspects_gone: usize,
     /// Whether the array was found to take one registration at a time: then it is given no more,
     /// whatever [`FanOut`](crate::FanOut) is chosen.
     pub takes_one_at_a_time: bool,

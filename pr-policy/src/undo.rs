@@ -52,7 +52,12 @@ impl Undoing {
             mode: RegisterMode::Compare,
             key: register.new_key,
             new_key: old,
-            aptpl: job.remembered_aptpl,
+            // The last registration says it for all of them, those of other nodes as well.
+            aptpl: if old.is_none() {
+                register.aptpl
+            } else {
+                job.remembered_aptpl
+            },
             all_tg_pt: register.all_tg_pt,
             transport_ids: Vec::new(),
         };

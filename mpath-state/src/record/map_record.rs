@@ -26,6 +26,10 @@ pub struct MapRecord {
     /// Registrations were made with ALL_TG_PT (SPC-4 6.14.3).
     #[serde(default)]
     pub all_tg_pt: bool,
+    /// Registrations were last made with APTPL, also if there are none any more: the last command
+    /// to register or unregister says it for all nodes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aptpl: bool,
     /// Is this node registered?
     #[serde(default)]
     pub registered: PrStatus,
@@ -63,6 +67,7 @@ impl MapRecord {
             name: name.into(),
             key: None,
             all_tg_pt: false,
+            aptpl: false,
             registered: PrStatus::Unknown,
             holds: PrStatus::Unknown,
             reservation_type: None,

@@ -156,3 +156,24 @@ fn a_return_that_was_cut_off_is_begun_again_without_trust() {
     san.run("sandbox up san/bob sdb").ok();
     assert!(standing(&san).ends_with("bob     -      -     reads only\n"));
 }
+
+/// The last registration says for all nodes whether they outlive a loss of power: what a path that
+/// returns gives up must not say no.
+#[test]
+fn a_late_registration_is_given_up_with_the_power_loss_setting_of_the_others() {
+    let san = San::new("--paths 2");
+    for (node, key) in [("alice", "a1"), ("bob", "b2")] {
+        san.on(node, &format!("-o -G -S {key} -Z mpatha")).ok();
+    }
+    san.run("sandbox offline san/bob sda sdb").ok();
+    san.on("alice", "-o -P -K a1 -S b2 -T 5 mpatha").ok();
+    san.run("sandbox up san/bob sda sdb").ok();
+    san.run("sandbox disk san/bob -o -I -S b2 -Z sdb").ok();
+    san.run("sandbox offline san/bob sdb").ok();
+    let told = san.run("sandbox up san/bob sdb").ok();
+    let keys = san.on("alice", "-i -k mpatha").ok();
+    assert!(!keys.contains("0xb2"), "{told}{keys}");
+    let after = san.on("alice", "-i -c mpatha").ok();
+    let is_active = "Persist Through Power Loss Active(PTPL_A): 1";
+    assert!(after.contains(is_active), "{told}{after}");
+}

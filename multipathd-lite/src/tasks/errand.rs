@@ -87,6 +87,7 @@ fn enter(record: &mut MapRecord, fact: Fact) {
         Fact::Registered(key) => {
             record.registered = PrStatus::Set;
             record.key = record.key.or(key);
+            record.aptpl = record.key.map_or(record.aptpl, |stored| stored.aptpl);
         }
         Fact::NotRegistered => {
             record.registered = PrStatus::Unset;

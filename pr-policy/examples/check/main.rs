@@ -263,6 +263,7 @@ fn mutations() -> usize {
             exclusions: exclusions(),
             moves: false,
             all_tg_pt: false,
+            aptpl: false,
         };
         let bounds = Bounds {
             ops: 5,
@@ -321,6 +322,7 @@ impl Walk {
             exclusions: exclusions(),
             moves: true,
             all_tg_pt: false,
+            aptpl: false,
         };
         let (ops, faults) = if arguments.deep {
             self.deep
@@ -519,6 +521,7 @@ fn stroll(profile: Profile, wiring: Wiring, ops: u32, seed: u64) -> Run {
         exclusions: exclusions(),
         moves: may_move(profile, wiring),
         all_tg_pt: profile == Profile::needs_all_tg_pt(),
+        aptpl: seed.is_multiple_of(2),
     };
     let course = Course {
         ops,

@@ -48,6 +48,7 @@ fn play(ground: &Ground, other: u64, held: ReservationType, arguments: &Argument
         exclusions: exclusions(),
         moves: may_move(profile, wiring),
         all_tg_pt,
+        aptpl: true,
     };
     let bounds = Bounds {
         ops: if arguments.deep { 2 } else { 1 },
@@ -92,7 +93,7 @@ fn registration(new_key: ReservationKey, all_tg_pt: bool) -> Request {
         mode: RegisterMode::Compare,
         key: ReservationKey::NONE,
         new_key,
-        aptpl: false,
+        aptpl: true,
         all_tg_pt,
         transport_ids: Vec::new(),
     })

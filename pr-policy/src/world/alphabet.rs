@@ -24,6 +24,8 @@ pub struct Alphabet {
     pub links: Vec<Vec<Link>>,
     /// Whether registrations are for all target ports.
     pub all_tg_pt: bool,
+    /// Whether registrations and reservations are to outlive a loss of power.
+    pub aptpl: bool,
     /// What is left out.
     pub exclusions: Vec<Exclusion>,
     /// Whether the reservation may be moved to another node.
@@ -85,7 +87,7 @@ impl Alphabet {
                 requests.extend(self.preemptions(world, node, key));
                 requests.push(Request::Clear(Clear { key }));
                 if self.moves && !world.nodes[node].is_half_registered {
-                    requests.extend(moves(world, node, key));
+                    requests.extend(moves(world, node, key, self.aptpl));
                 }
             }
             None => {
@@ -159,7 +161,7 @@ impl Alphabet {
                         RegisterMode::Ignore => ReservationKey::NONE,
                     },
                     new_key: *new_key,
-                    aptpl: false,
+                    aptpl: self.aptpl,
                     all_tg_pt: self.all_tg_pt,
                     transport_ids: Vec::new(),
                 }));
@@ -213,7 +215,7 @@ impl Alphabet {
 
 /// Moves to other nodes that are registered, to a nexus with the key that it has: a node that
 /// knows nothing of its registration cannot use it on more than the one path.
-fn moves(world: &World, node: usize, key: ReservationKey) -> Vec<Request> {
+fn moves(world: &World, node: usize, key: ReservationKey, aptpl: bool) -> Vec<Request> {
     let mut requests = Vec::new();
     let may_receive = |other: &usize| *other != node && !world.nodes[*other].is_half_registered;
     for other in (0..world.setting().nodes()).filter(may_receive) {
@@ -231,7 +233,7 @@ fn moves(world: &World, node: usize, key: ReservationKey) -> Vec<Request> {
             requests.push(Request::RegisterAndMove(RegisterAndMove {
                 key,
                 new_key,
-                aptpl: false,
+                aptpl,
                 unregister,
                 relative_target_port: nexus.relative_target_port,
                 transport_id: nexus.initiator_port.clone(),

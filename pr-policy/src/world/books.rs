@@ -35,6 +35,9 @@ impl Record {
         self.exists |= effects.registration.is_some() || effects.holding.is_some();
         match &effects.registration {
             Some(Registration::Unregistered) => {
+                if let Some(Request::Register(register)) = request {
+                    self.aptpl = register.aptpl;
+                }
                 self.key = None;
                 self.nexuses.clear();
             }

@@ -372,6 +372,13 @@ impl World {
             let why = format!("the reservation is {found:?}, on one disk {expected:?}");
             return Some((Promise::SameAnswer, why));
         }
+        let (lasts, found) = (candidate.outlives_power(), self.unit.is_aptpl_active());
+        // Of no registrations none can be lost.
+        let is_any = (0..self.nodes.len()).any(|node| candidate.key(node, &self.setting).is_some());
+        if is_any && lasts != found && !self.is_torn() {
+            let why = format!("APTPL is {found}, on one disk {lasts}");
+            return Some((Promise::SameAnswer, why));
+        }
         (0..self.nodes.len())
             .filter(|node| !self.nodes[*node].is_torn)
             .find_map(|node| self.registration_disagreement(node, candidate))

@@ -190,6 +190,10 @@ impl Reference {
 }
 
 impl Candidate {
+    pub(super) fn outlives_power(&self) -> bool {
+        self.unit.is_aptpl_active()
+    }
+
     pub(super) fn may_write(&self, node: usize, setting: &Setting) -> bool {
         self.unit.may_write(setting.reference(node))
     }

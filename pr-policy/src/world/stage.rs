@@ -390,6 +390,10 @@ impl World {
             let may_have_key = host.record.nexuses.contains(number) || slot.trust == Trust::Suspect;
             slot.link == Link::Gone && may_have_key
         };
+        let suspects = host.paths.iter().enumerate();
+        let suspects = suspects.filter(|(_, slot)| is_suspect(slot));
+        let (gone, in_map): (Vec<_>, Vec<_>) =
+            suspects.partition(|(_, slot)| slot.link == Link::Gone);
         let ports = (0..host.paths.len()).filter_map(|path| self.setting.known_port(node, path));
         Snapshot {
             paths: host.paths.iter().enumerate().filter_map(path).collect(),
@@ -400,7 +404,8 @@ impl World {
             remembered_holding: host.record.holding.is_some(),
             remembered_nexuses: host.record.nexuses.len(),
             remembered_gone: host.paths.iter().enumerate().filter(is_gone).count(),
-            remembered_suspects: host.paths.iter().filter(|slot| is_suspect(slot)).count(),
+            suspects: in_map.into_iter().map(|(number, _)| id(number)).collect(),
+            suspects_gone: gone.len(),
             // Hosts of the world learn it anew each time, which is the harder case.
             takes_one_at_a_time: false,
             before: host.before,

@@ -25,6 +25,7 @@ fn alphabet(held: u8, keys: [&[u64]; 2]) -> Alphabet {
         links: vec![vec![Link::Up, Link::Down], vec![]],
         most_away: vec![1, 0],
         all_tg_pt: false,
+        aptpl: false,
         exclusions: Exclusion::ALL.to_vec(),
         moves: false,
     }

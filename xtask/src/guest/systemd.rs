@@ -41,7 +41,7 @@ impl Systemd {
             init,
             _node: node,
         };
-        until_within(BOOT, "systemd to be up", || {
+        until_within(PATIENCE, "systemd to be up", || {
             let target = systemd.ask("is-active lab.target")?;
             Ok((target.stdout.trim() == "active").then_some(()))
         })?;
@@ -121,4 +121,4 @@ exec unshare --pid --fork --kill-child --mount --cgroup --uts --mount-proc sh -c
 
 /// How long it may take to boot beside other scenarios, and how often that is looked at: each look
 /// is a process.
-const BOOT: (Duration, Duration) = (Duration::from_secs(180), Duration::from_millis(250));
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(180), Duration::from_millis(250));
