@@ -115,7 +115,7 @@ impl Weighing {
             Question::Released(release) => released(&release, &census, job, courier),
             Question::Reserve(reserve) => reserved(&reserve, &census, job, courier),
             Question::ReserveUnheard(reserve, path) => {
-                reserved_unheard(&reserve, path, &census, job)
+                reserved_unheard(&reserve, path, &census, job, courier)
             }
             Question::Move(request, silent) => moved(&request, silent, &census, job, courier),
             Question::Recall => recall(&census, job, courier),
@@ -287,13 +287,25 @@ fn reserved_repeated(
 }
 
 /// A path that may hold does not say so, and a reservation with our key may be another node's.
-fn reserved_unheard(reserve: &Reserve, path: PathId, census: &Census, job: &mut Job) -> State {
+fn reserved_unheard(
+    reserve: &Reserve,
+    path: PathId,
+    census: &Census,
+    job: &mut Job,
+    courier: &mut Courier,
+) -> State {
     let held = census.single_holder(reserve.key);
     let same = held.filter(|held| held.reservation_type == reserve.reservation_type);
-    if same.is_some() && census.may_hold(reserve.key, job) {
-        State::reserved_already(reserve, job)
-    } else {
-        State::Finished(Outcome::Unknown { path })
+    if same.is_none() || !census.may_hold(reserve.key, job) {
+        return State::Finished(Outcome::Unknown { path });
+    }
+    match census.is_member(reserve.key, job) {
+        Some(_) => State::reserved_already(reserve, job),
+        // Or all that is counted is another node's.
+        None => {
+            let claim = Claim::Reserved(reserve.clone());
+            Proving::start(claim, job.usable(), job, courier)
+        }
     }
 }
 

@@ -366,3 +366,29 @@ fn who_found_no_room_is_not_registered_because_a_path_has_a_key() {
     stage.rest();
     assert_eq!(stage.world.key(0), None);
 }
+
+/// As when a guest has moved away: the other node has preempted the key that both had. One path
+/// that may hold does not answer, and there are as many registrations as this node had.
+#[test]
+fn who_lost_everything_to_a_node_with_its_key_does_not_hold() {
+    let mut stage = Stage::registered(Wiring::Nameless, 0xa);
+    stage.ask(0, reserve(0xa), &[]);
+    stage.link(0, Link::Down);
+    let itself = Request::Preempt(Preempt {
+        key: ReservationKey(0xa),
+        victim: ReservationKey(0xa),
+        reservation_type: HELD,
+        commands: VictimCommands::Finish,
+    });
+    stage.ask(1, itself, &[]);
+    // Nobody tells this node of it any more.
+    stage.world.calm();
+    let down = Fault::Link {
+        node: 0,
+        path: 1,
+        link: Link::Down,
+    };
+    stage.ask(0, reserve(0xa), &[(0, down)]);
+    assert_eq!(stage.outcome(0), "Conflict");
+    stage.rest();
+}
