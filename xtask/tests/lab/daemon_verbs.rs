@@ -86,8 +86,12 @@ fn what_the_distribution_has_stored_counts() -> Result {
         other,
         lun,
     };
-    let asked = node.daemon.ask(&format!("getprkey map {}", node.map))?;
-    assert_eq!(asked.stdout, "0xc\n");
+    // It reads what is stored after it has found the map.
+    let question = format!("getprkey map {}", node.map);
+    node.daemon
+        .explain(until("the stored key to be known", || {
+            Ok((node.daemon.ask(&question)?.stdout == "0xc\n").then_some(()))
+        }))?;
     node.lun.paths()[0].rescan()?;
     node.await_active(2)?;
     node.daemon.explain(until("both paths to have the key", || {
