@@ -300,7 +300,8 @@ fn reserved_unheard(
         return State::Finished(Outcome::Unknown { path });
     }
     match census.is_member(reserve.key, job) {
-        Some(_) => State::reserved_already(reserve, job),
+        Some(true) => State::reserved_already(reserve, job),
+        Some(false) => State::Finished(Outcome::Unknown { path }),
         // Or all that is counted is another node's.
         None => {
             let claim = Claim::Reserved(reserve.clone());

@@ -2,6 +2,15 @@
 //! another node's is not touched, unless by force.
 use crate::san::San;
 
+/// What alice asks: to release, to change her key, to unregister.
+const ACTS: [&str; 5] = [
+    "-L -K a1 -T 5",
+    "-G -K a1 -S a3",
+    "-I -S a3",
+    "-G -K a1 -S 0",
+    "-I -S 0",
+];
+
 /// Bob holds with the key that alice has too.
 fn bob_holds(profile: &str) -> San {
     let san = San::new(&format!("--paths 2 --profile {profile}"));
@@ -20,13 +29,7 @@ fn is_bobs(san: &San) -> bool {
 #[test]
 fn what_another_node_holds_with_our_key_stays() {
     for profile in ["strict", "no-full-status", "lio"] {
-        for act in [
-            "-L -K a1 -T 5",
-            "-G -K a1 -S a3",
-            "-I -S a3",
-            "-G -K a1 -S 0",
-            "-I -S 0",
-        ] {
+        for act in ACTS {
             let san = bob_holds(profile);
             let ran = san.on("alice", &format!("-o {act} mpatha"));
             println!("{profile}: {act}\n{ran}{}", san.table());
@@ -39,13 +42,7 @@ fn what_another_node_holds_with_our_key_stays() {
 /// Alice's dead path may be the holder, or bob.
 #[test]
 fn what_nobody_can_tell_is_refused_unless_by_force() {
-    for act in [
-        "-L -K a1 -T 5",
-        "-G -K a1 -S a3",
-        "-I -S a3",
-        "-G -K a1 -S 0",
-        "-I -S 0",
-    ] {
+    for act in ACTS {
         let san = bob_holds("no-full-status");
         san.run("sandbox offline san/alice sda").ok();
         let err = san.on("alice", &format!("-o {act} mpatha")).failed(15);

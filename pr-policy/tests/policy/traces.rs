@@ -390,6 +390,11 @@ fn reserve_() {
         .any(as_is)
         .with(
             "the answer is lost, but it was executed",
+            &["lost", "conflict good"],
+            |world| world.keys(&[0xa, 0xa]).reservations(&[(0xa, 5)]),
+        )
+        .with(
+            "the answer is lost, and nobody is registered with that key",
             &["lost", "conflict"],
             |world| world.reservations(&[(0xa, 5)]),
         )

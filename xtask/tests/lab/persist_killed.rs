@@ -25,9 +25,7 @@ fn the_child_of_a_command_that_was_killed_resumes_the_map() -> Result {
         })?;
         assert!(is_suspended(stage.map.name())?, "by the child alone");
         signal("-CONT", child.id)?;
-        until("the map to be resumed", || {
-            Ok((!is_suspended(stage.map.name())?).then_some(()))
-        })
+        await_resumed(stage)
     })
 }
 
@@ -35,9 +33,7 @@ fn the_child_of_a_command_that_was_killed_resumes_the_map() -> Result {
 fn the_command_whose_child_was_killed_resumes_the_map() -> Result {
     check("childkilled", |stage, child| {
         signal("-KILL", child.id)?;
-        until("the map to be resumed", || {
-            Ok((!is_suspended(stage.map.name())?).then_some(()))
-        })
+        await_resumed(stage)
     })
 }
 
@@ -53,6 +49,12 @@ fn a_map_that_both_have_left_suspended_is_resumed_by_the_next_command() -> Resul
         })?;
         assert!(is_suspended(stage.map.name())?, "nobody has resumed it");
         Ok(())
+    })
+}
+
+fn await_resumed(stage: &Stage) -> Result {
+    until("the map to be resumed", || {
+        Ok((!is_suspended(stage.map.name())?).then_some(()))
     })
 }
 
